@@ -1,0 +1,40 @@
+"""eirt: explanatory item response theory on JAX."""
+
+from eirt.datasets import datasets, describe, load
+from eirt.errors import ConvergenceWarning, DataError, FormulaError
+from eirt.fit import LBFGS, Newton, QuasiNewton
+from eirt.inference import compare
+from eirt.likelihood import AdaptiveQuadrature, Laplace, Nested, Normal, Quadrature
+from eirt.models import eirm, lltm, one_pl, rasch, two_pl
+from eirt.responses import Bernoulli, Cumulative, Poisson
+from eirt.results import Certificate, Fit
+
+__version__ = "0.1.0"
+
+__all__ = [
+    "LBFGS",
+    "AdaptiveQuadrature",
+    "Bernoulli",
+    "Certificate",
+    "ConvergenceWarning",
+    "Cumulative",
+    "DataError",
+    "Fit",
+    "FormulaError",
+    "Laplace",
+    "Nested",
+    "Newton",
+    "Normal",
+    "Poisson",
+    "Quadrature",
+    "QuasiNewton",
+    "compare",
+    "datasets",
+    "describe",
+    "eirm",
+    "lltm",
+    "load",
+    "one_pl",
+    "rasch",
+    "two_pl",
+]

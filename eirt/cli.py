@@ -1,0 +1,344 @@
+"""The command line: `eirt demo`, `eirt fit`, `eirt datasets`.
+
+Exit codes: 0, 2 for a wrong option, 3 for data or a formula that cannot be used, 4 for a fit that
+did not converge (its results are written all the same), 130 for Ctrl-C.
+"""
+
+from __future__ import annotations
+
+import contextlib
+from collections.abc import Callable, Iterator, Mapping
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Any, Literal
+
+import typer
+
+if TYPE_CHECKING:
+    import pandas as pd
+
+    from eirt import Fit
+    from eirt.likelihood import Likelihood
+    from eirt.responses import Response
+
+UNUSABLE, NOT_CONVERGED, INTERRUPTED = 3, 4, 130
+
+BY_ITEM = ("rasch", "1pl", "2pl")
+DOORS = {"rasch": "rasch", "1pl": "one_pl", "2pl": "two_pl", "lltm": "lltm", "eirm": "eirm"}
+
+# What a list of choices offers is spelled here once, for the help and for the check.
+Model = Literal["rasch", "1pl", "2pl", "lltm"]
+LinkName = Literal["logit", "probit", "cloglog", "loglog", "cauchit"]
+Family = Literal["bernoulli", "cumulative", "poisson"]
+Elimination = Literal["auto", "quadrature", "adaptive", "laplace", "nested"]
+Missing = Literal["error", "drop"]
+Duplicates = Literal["error", "first", "keep"]
+Extreme = Literal["error", "drop", "keep"]
+
+Out = Annotated[Path | None, typer.Option(help="Folder for tables and plots; made if absent.")]
+
+app = typer.Typer(no_args_is_help=True, add_completion=False, pretty_exceptions_enable=False)
+
+
+def _version(asked: bool) -> None:
+    if asked:
+        from eirt import __version__
+
+        typer.echo(f"eirt {__version__}")
+        raise typer.Exit
+
+
+@app.callback()
+def main(
+    version: Annotated[
+        bool, typer.Option("--version", callback=_version, is_eager=True, help="Print the version.")
+    ] = False,
+) -> None:
+    """Explanatory item response theory: item response models and mixed models as one."""
+
+
+@app.command("demo")
+def run_demo(
+    out: Out = None,
+    quiet: Annotated[bool, typer.Option("--quiet", help="Leave out the iterations.")] = False,
+) -> None:
+    """Explain verbal aggression by features of items and persons: real data, six models."""
+    with _errors(OSError):
+        from eirt import demo
+
+        fits = demo.run(out, quiet)
+    for found in fits.values():
+        _stop_unless_converged(found)
+
+
+@app.command("datasets")
+def list_datasets() -> None:
+    """List the data sets that come with eirt."""
+    from eirt import datasets
+
+    for row in datasets().itertuples():
+        typer.echo(f"{row.name:<14}{row.persons_or_rows:>8} rows  {row.description}")
+
+
+@app.command("fit")
+def fit_file(
+    file: Annotated[Path, typer.Argument(help="CSV or Parquet, one row a response.")],
+    model: Annotated[Model | None, typer.Option(help="A named model.")] = None,
+    formula: Annotated[
+        str | None,
+        typer.Option(
+            help="With --model lltm, item features: '~ x + (1 | item)'. Without --model, a mixed "
+            "model: 'resp ~ x + (1 | id) + (1 | item)'."
+        ),
+    ] = None,
+    ability: Annotated[str | None, typer.Option(help="Covariates of persons: '~ z'.")] = None,
+    person: Annotated[str | None, typer.Option(help="Person column.", show_default="id")] = None,
+    item: Annotated[str | None, typer.Option(help="Item column.", show_default="item")] = None,
+    response: Annotated[
+        str | None, typer.Option(help="Response column.", show_default="resp")
+    ] = None,
+    wide: Annotated[
+        bool, typer.Option("--wide", help="One row a person, one column an item.")
+    ] = False,
+    link: Annotated[LinkName, typer.Option(help="Link of the response.")] = "logit",
+    family: Annotated[Family, typer.Option(help="Distribution of the response.")] = "bernoulli",
+    likelihood: Annotated[Elimination, typer.Option(help="How to integrate effects.")] = "auto",
+    nodes: Annotated[int | None, typer.Option(min=1, help="Quadrature nodes a dimension.")] = None,
+    reference: Annotated[str | None, typer.Option(help="Response level that counts as 0.")] = None,
+    missing: Annotated[Missing, typer.Option(help="Rows with missing covariates.")] = "error",
+    duplicates: Annotated[Duplicates, typer.Option(help="Repeated person-item rows.")] = "error",
+    extreme: Annotated[
+        Extreme,
+        typer.Option(help="Items all answered alike; 'keep' adds a prior, easiness ~ N(0, 3^2)."),
+    ] = "error",
+    progress: Annotated[
+        bool | None,
+        typer.Option(help="Print iterations.", show_default="of long fits"),
+    ] = None,
+    out: Out = None,
+) -> None:
+    """Fit a model to a file of responses; print it, and write its tables to --out."""
+    door = model or ("eirm" if (formula or "").partition("~")[0].strip() else "")
+    columns = {"person": person, "item": item, "response": response}
+    arguments = {"formula": formula, "ability": ability, "wide": wide} | columns
+    given = {name: value for name, value in arguments.items() if value}
+    _refuse_misfits(door, given)
+    options = {
+        "family": _family(family, link),
+        "likelihood": _likelihood(likelihood, nodes),
+        "missing": missing,
+        "duplicates": duplicates,
+        "extreme": extreme,
+        "priors": _priors(extreme),
+        "progress": progress,
+    }
+    with _errors(ValueError, OSError, ImportError):
+        frame = _read(file, _labels(given))
+        options["reference"] = _level(frame, given, reference)
+        found = _fit(door, frame, given | options)
+    with _errors(OSError):
+        _print(found)
+        if out is not None:
+            _write(found, out)
+    _stop_unless_converged(found)
+
+
+def _refuse_misfits(door: str, given: Mapping[str, Any]) -> None:
+    """Refuse options that do not go together."""
+    formula, mixed = "formula" in given, door == "eirm"
+    misfits = {
+        "Say --model rasch, 1pl, 2pl or lltm, or give a --formula 'response ~ ...'.": door == "",
+        "--model lltm needs --formula '~ features'.": door == "lltm" and not formula,
+        "--formula goes with --model lltm, or without --model.": door in BY_ITEM and formula,
+        "--wide goes with --model rasch, 1pl or 2pl.": "wide" in given and door not in BY_ITEM,
+        "--response goes with --model; a --formula names it.": "response" in given and mixed,
+        "--ability goes with --model; put covariates in the formula.": "ability" in given and mixed,
+    }
+    for message, wrong in misfits.items():
+        if wrong:
+            raise typer.BadParameter(message)
+
+
+def _family(family: Family, link: LinkName) -> Response:
+    import eirt
+
+    if family == "poisson":
+        if link != "logit":
+            raise typer.BadParameter("--family poisson has its own link, the logarithm.")
+        return eirt.Poisson()
+    return eirt.Bernoulli(link) if family == "bernoulli" else eirt.Cumulative(link)
+
+
+def _likelihood(name: Elimination, nodes: int | None) -> Likelihood | None:
+    import eirt
+
+    on_nodes: dict[str, Callable[..., Likelihood]] = {
+        "quadrature": eirt.Quadrature,
+        "adaptive": eirt.AdaptiveQuadrature,
+        "nested": eirt.Nested,
+    }
+    if name in on_nodes:
+        return on_nodes[name]() if nodes is None else on_nodes[name](nodes)
+    if nodes is not None:
+        raise typer.BadParameter(f"--nodes goes with --likelihood {', '.join(on_nodes)}.")
+    return eirt.Laplace() if name == "laplace" else None
+
+
+def _priors(extreme: Extreme) -> dict[str, Any]:
+    import eirt
+
+    return {"easiness": eirt.Normal(0, 3)} if extreme == "keep" else {}
+
+
+def _labels(given: Mapping[str, Any]) -> list[str]:
+    """Return the columns that hold labels, whatever they look like: persons, items, groups."""
+    from eirt.formula import parse, variables
+
+    labels = {given.get("person", "id"), given.get("item", "item")}
+    if "formula" in given:
+        asked = parse(given["formula"])
+        groups = {name for term in asked.random for name in term.group}
+        labels |= groups - set(variables(asked.fixed))
+    return sorted(labels)
+
+
+def _read(path: Path, labels: list[str]) -> pd.DataFrame:
+    """Read a file with some columns as labels: 007 stays 007, and is no number."""
+    import pandas as pd
+
+    from eirt.frames import to_pandas
+
+    frame = to_pandas(path)
+    labels = [
+        name
+        for name in labels
+        if name in frame.columns and not isinstance(frame[name].dtype, pd.CategoricalDtype)
+    ]
+    if path.suffix.lower() in {".parquet", ".pq"}:
+        text = frame[labels].convert_dtypes()
+    else:
+        text = pd.read_csv(
+            path, sep="\t" if ".tsv" in path.name else ",", usecols=labels, dtype=str
+        )
+    return frame.assign(**{name: text[name].map(str, na_action="ignore") for name in labels})
+
+
+def _level(frame: pd.DataFrame, given: Mapping[str, Any], text: str | None) -> Any:
+    """Return the response level that prints as `text`, or the text where there is none."""
+    if text is None:
+        return None
+    from eirt.formula import parse
+
+    name = given.get("response") or parse(given.get("formula", "resp ~ 1")).response
+    columns = (
+        frame[[name]] if name in frame.columns else frame.drop(columns=given.get("person", []))
+    )
+    values = columns.convert_dtypes()
+    known = {str(value): value for column in values for value in values[column].dropna().unique()}
+    return known.get(text, text)
+
+
+def _fit(door: str, frame: pd.DataFrame, arguments: Mapping[str, Any]) -> Fit:
+    import warnings
+
+    import eirt
+
+    fit: Callable[..., Fit] = getattr(eirt, DOORS[door])
+    with warnings.catch_warnings():
+        # said once, in our own words, when the results are safe
+        warnings.simplefilter("ignore", eirt.ConvergenceWarning)
+        return fit(frame, **arguments)
+
+
+def _tables(found: Fit) -> dict[str, pd.DataFrame]:
+    """Return the tables that this fit has, by file name."""
+    tables = {"fixed": found.fixed, "random": found.random}
+    if found.model.response.n_aux:
+        tables["response_parameters"] = found.response_parameters
+    if found.design.item is not None:
+        tables["items"] = found.items
+        if found.model.dimension == 1:
+            tables["difficulty"] = found.difficulty()
+    if found.model.dimension:
+        tables["persons"] = found.persons()
+    groups = dict.fromkeys(term.group for term in found.design.terms)
+    return tables | {f"effects_{group.replace(':', '_')}": found.effects(group) for group in groups}
+
+
+def _print(found: Fit) -> None:
+    from eirt.report import frame_text
+
+    typer.echo(str(found))
+    if found.design.item is not None and found.model.dimension == 1:
+        typer.echo(f"\nDifficulties\n{frame_text(found.difficulty())}")
+
+
+def _write(found: Fit, out: Path) -> None:
+    """Write tables, numbers, summary and plots of a fit to a folder."""
+    import json
+
+    out.mkdir(parents=True, exist_ok=True)
+    for name, table in _tables(found).items():
+        table.to_csv(out / f"{name}.csv", index=False)
+    (out / "fit.json").write_text(json.dumps(_numbers(found), indent=2) + "\n", encoding="utf-8")
+    (out / "summary.txt").write_text(f"{found}\n", encoding="utf-8")
+    if found.design.item is not None and found.model.dimension == 1:
+        found.plot("wright").save(out / "wright.png")
+        found.plot("icc").save(out / "icc.png")
+    typer.echo(f"\nWrote {out}")
+
+
+def _numbers(found: Fit) -> dict[str, Any]:
+    """Return what a program wants to know about a fit; numbers that are not finite as None."""
+    import dataclasses
+    import math
+
+    numbers = {
+        "model": found.name,
+        "loglik": found.loglik,
+        "aic": found.aic,
+        "bic": found.bic,
+        "n_params": found.n_params,
+        "n_obs": found.n_obs,
+        "converged": found.converged,
+        "likelihood": found.likelihood.name,
+        "formula": _formula_text(found),
+    }
+
+    def plain(value: Any) -> Any:
+        return None if isinstance(value, float) and not math.isfinite(value) else value
+
+    certificate = dataclasses.asdict(found.certificate)
+    return {name: plain(value) for name, value in numbers.items()} | {
+        "certificate": {name: plain(value) for name, value in certificate.items()}
+    }
+
+
+def _formula_text(found: Fit) -> str:
+    asked = found.design.formula
+    bars = [
+        f"({term.effects} {'|' if term.correlated else '||'} {term.label})" for term in asked.random
+    ]
+    return f"{asked.response} ~ {' + '.join([asked.fixed, *bars])}"
+
+
+@contextlib.contextmanager
+def _errors(*kinds: type[Exception]) -> Iterator[None]:
+    """Turn errors of these kinds, and Ctrl-C, into one line on standard error and an exit code."""
+    try:
+        yield
+    except KeyboardInterrupt:
+        raise _stop("interrupted", INTERRUPTED) from None
+    except kinds as error:
+        raise _stop(str(error), UNUSABLE) from None
+
+
+def _stop(message: str, code: int) -> typer.Exit:
+    typer.echo(f"eirt: {' '.join(message.split())}", err=True)
+    return typer.Exit(code)
+
+
+def _stop_unless_converged(found: Fit) -> None:
+    if not found.converged:
+        reasons = "; ".join(found.certificate.failures)
+        code = INTERRUPTED if found.certificate.interrupted else NOT_CONVERGED
+        raise _stop(f"{found.name} did not converge: {reasons}.", code)

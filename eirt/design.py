@@ -1,0 +1,357 @@
+"""From a tidy frame to arrays: cells, terms, and which person gave which response where."""
+
+from __future__ import annotations
+
+import functools
+from collections.abc import Hashable, Sequence
+from dataclasses import dataclass, field, replace
+from typing import TYPE_CHECKING, Any, Self
+
+import numpy as np
+
+from eirt.errors import DataError, listing
+from eirt.formula import Formula, RandomTerm, formula_columns, model_matrix, variables
+
+if TYPE_CHECKING:
+    import pandas as pd
+
+
+@dataclass(frozen=True, eq=False)
+class Term:
+    """The data of one random term: which level and which covariates belong to each cell.
+
+    Attributes:
+        group: name of the grouping factor, as printed.
+        effects: names of the effects of one level.
+        levels: labels of the levels.
+        index: level of each cell; None for the local group, whose level is the person.
+        z: covariates of the effects, per cell.
+        source: the term of the formula it came from.
+        spec: how to rebuild z for new data.
+    """
+
+    group: str
+    effects: tuple[str, ...]
+    levels: np.ndarray
+    index: np.ndarray | None
+    z: np.ndarray
+    source: RandomTerm
+    spec: Any
+
+    @property
+    def local(self) -> bool:
+        """Whether the term belongs to the local group."""
+        return self.index is None
+
+    def at(self, cells: np.ndarray) -> Self:
+        """Return the term at some of its cells."""
+        index = None if self.index is None else self.index[cells]
+        return replace(self, index=index, z=self.z[cells])
+
+
+@dataclass(frozen=True, eq=False)
+class Design:
+    """Everything a model reads from the data.
+
+    Distinct rows of the design are *cells*; distinct (cell, response) pairs are *rows*;
+    observations point to rows. Covariates of persons stay out of the cells: they move the mean of
+    a person's random intercept, so that a test has a cell per item however many persons differ.
+
+    Attributes:
+        response: name of the response column.
+        labels: what each response code stands for (categorical responses).
+        person: name of the local group, and `persons` its labels.
+        item: name of the item column or None, and `items` its labels.
+        x: fixed-effects design, cells x columns, zero in the columns of persons; `x_names` names
+            the columns.
+        person_x: the columns of persons, persons x `person_columns`.
+        terms: the random terms.
+        cell_item: item of each cell (0 where there are no items).
+        cells: the raw columns of each cell.
+        row_cell, row_y: cell and response code of each row.
+        obs_person, obs_row: person and row of each observation.
+        dropped: what was left out, and how many.
+        spec: how to rebuild x for new data.
+    """
+
+    response: str
+    labels: tuple[Any, ...]
+    person: str | None
+    persons: np.ndarray
+    item: str | None
+    items: np.ndarray
+    x: np.ndarray
+    x_names: tuple[str, ...]
+    person_x: np.ndarray
+    person_columns: np.ndarray
+    terms: tuple[Term, ...]
+    cell_item: np.ndarray
+    cells: pd.DataFrame
+    row_cell: np.ndarray
+    row_y: np.ndarray
+    obs_person: np.ndarray
+    obs_row: np.ndarray
+    formula: Formula
+    spec: Any
+    dropped: dict[str, int] = field(default_factory=dict)
+
+    @property
+    def columns(self) -> tuple[str, ...]:
+        """The columns that the formula uses."""
+        return formula_columns(self.formula)
+
+    @property
+    def n_obs(self) -> int:
+        """Number of responses."""
+        return len(self.obs_row)
+
+    @property
+    def n_categories(self) -> int:
+        """Number of response categories (0 for counts and continuous responses)."""
+        return len(self.labels)
+
+    @property
+    def y(self) -> np.ndarray:
+        """Response code of each observation."""
+        return self.row_y[self.obs_row]
+
+    @property
+    def obs_cell(self) -> np.ndarray:
+        """Cell of each observation."""
+        return self.row_cell[self.obs_row]
+
+    @functools.cached_property
+    def complete(self) -> bool:
+        """Whether every person answered every cell exactly once."""
+        n_cells = len(self.x)
+        if self.n_obs != len(self.persons) * n_cells:
+            return False
+        pairs = self.obs_person * n_cells + self.obs_cell
+        return bool(np.all(np.bincount(pairs, minlength=self.n_obs) == 1))
+
+    @functools.cached_property
+    def roles(self) -> tuple[str, ...]:
+        """What each column of x describes: "item", "person" or "both".
+
+        A column that is constant within every item describes items; otherwise one constant
+        within every person describes persons; what varies within both is an interaction.
+        """
+        return tuple(self._role(j) for j in range(len(self.x_names)))
+
+    def _role(self, j: int) -> str:
+        if j in self.person_columns:
+            return "person"
+        if self.item is None or _constant_within(self.x[:, j], self.cell_item):
+            return "item"
+        constant = _constant_within(self.x[self.obs_cell, j], self.obs_person)
+        return "person" if constant else "both"
+
+    @property
+    def ability_place(self) -> int | None:
+        """Which local effect is the intercept, whose mean covariates of persons move."""
+        names = [name for term in self.terms if term.local for name in term.effects]
+        return names.index("(Intercept)") if "(Intercept)" in names else None
+
+    def x_of(self, obs: np.ndarray) -> np.ndarray:
+        """Return the whole fixed-effects row of some observations."""
+        rows = self.x[self.obs_cell[obs]]
+        rows[:, self.person_columns] = self.person_x[self.obs_person[obs]]
+        return rows
+
+
+def _constant_within(values: np.ndarray, group: np.ndarray) -> bool:
+    first = np.empty(group.max() + 1, values.dtype)
+    first[group[::-1]] = values[::-1]
+    return bool(np.all(values == first[group]))
+
+
+def factor_codes(frame: pd.DataFrame, columns: Sequence[str]) -> tuple[np.ndarray, np.ndarray]:
+    """Return integer codes and labels of the combinations of some columns.
+
+    Levels keep a categorical's order, otherwise the order of appearance; labels of several
+    columns are joined by ':'.
+    """
+    import pandas as pd
+
+    if len(columns) == 1:
+        column = frame[columns[0]]
+        if isinstance(column.dtype, pd.CategoricalDtype):
+            column = column.cat.remove_unused_categories()
+            return column.cat.codes.to_numpy(np.int64), column.cat.categories.to_numpy(object)
+        codes, levels = pd.factorize(column)
+        return codes, np.asarray(levels, dtype=object)
+    codes = _combine(frame, columns)
+    first = _first(codes)
+    parts = [frame[name].iloc[first].astype(str).to_numpy() for name in columns]
+    return codes, np.array([":".join(part) for part in zip(*parts, strict=True)], dtype=object)
+
+
+def _combine(frame: pd.DataFrame, columns: Sequence[Hashable]) -> np.ndarray:
+    """Return one integer per distinct combination, in order of appearance."""
+    import pandas as pd
+
+    codes = np.zeros(len(frame), np.int64)
+    for name in columns:
+        column = pd.factorize(frame[name])[0].astype(np.int64)
+        codes = pd.factorize(codes * (column.max() + 1) + column)[0].astype(np.int64)
+    return codes
+
+
+def _first(codes: np.ndarray) -> np.ndarray:
+    """Return where each code appears first."""
+    first = np.empty(codes.max() + 1, np.int64)
+    first[codes[::-1]] = np.arange(len(codes))[::-1]
+    return first
+
+
+def build(
+    frame: pd.DataFrame,
+    formula: Formula,
+    y: np.ndarray,
+    labels: tuple[Any, ...] = (),
+    *,
+    response: str,
+    person: str | None = None,
+    item: str | None = None,
+    intercept: bool = True,
+    dropped: dict[str, int] | None = None,
+) -> Design:
+    """Build the design of a formula.
+
+    Args:
+        frame: one row a response, checked and without missing values in what is used.
+        formula: the split formula; terms of `person` are local, all others global.
+        y: response codes.
+        labels: what the codes stand for.
+        response: name of the response column.
+        person: grouping factor to integrate first; by default the one with most levels.
+        item: item column, if there is one.
+        intercept: False drops the intercept column (thresholds take its place).
+        dropped: what was left out before, to be reported.
+
+    Returns:
+        The design.
+
+    Raises:
+        FormulaError: if the formula cannot be evaluated on the data.
+        DataError: if columns of the fixed part are collinear.
+    """
+    groups = {term.label: factor_codes(frame, term.group) for term in formula.random}
+    if person is None and groups:
+        person = max(groups, key=lambda label: len(groups[label][1]))
+    if person is not None and person not in groups:
+        groups[person] = factor_codes(frame, [person])
+    key = list(variables(formula.fixed)) + ([item] if item else [])
+    for term in formula.random:
+        key += [*variables(term.effects), *(term.group if term.label != person else ())]
+    cell = _combine(frame, list(dict.fromkeys(key)))
+    first = _first(cell)
+    x, x_names, spec = model_matrix(formula.fixed, frame, first)
+    if not intercept:
+        keep = [j for j, name in enumerate(x_names) if name != "(Intercept)"]
+        x, x_names = x[:, keep], tuple(x_names[j] for j in keep)
+    _refuse_collinear(x, x_names)
+    terms = tuple(_term(term, frame, first, groups[term.label], person) for term in formula.random)
+    obs_person, persons = groups[person] if person else (np.arange(len(y)), np.arange(len(y)))
+    obs_item, items = factor_codes(frame, [item]) if item else (np.zeros(len(y), int), np.zeros(0))
+    moved = _person_columns(x, cell, obs_person, terms)
+    person_x = x[cell[_first(obs_person)]][:, moved]
+    x[:, moved] = 0.0
+    merged = _merge(x, terms, obs_item[first])
+    keep = _first(merged)
+    first, cell, x = first[keep], merged[cell], x[keep]
+    terms = tuple(term.at(keep) for term in terms)
+    row_cell, row_y, obs_row = _rows(cell, y)
+    return Design(
+        response=response,
+        labels=labels,
+        person=person,
+        persons=persons,
+        item=item,
+        items=items,
+        x=x,
+        x_names=x_names,
+        person_x=person_x,
+        person_columns=moved,
+        terms=terms,
+        cell_item=obs_item[first],
+        cells=frame.iloc[first].reset_index(drop=True),
+        row_cell=row_cell,
+        row_y=row_y,
+        obs_person=obs_person,
+        obs_row=obs_row,
+        formula=formula,
+        spec=spec,
+        dropped=dict(dropped or {}),
+    )
+
+
+def _term(
+    term: RandomTerm,
+    frame: pd.DataFrame,
+    first: np.ndarray,
+    group: tuple[np.ndarray, np.ndarray],
+    person: str | None,
+) -> Term:
+    z, effects, spec = model_matrix(term.effects, frame, first)
+    codes, levels = group
+    index = None if term.label == person else codes[first]
+    return Term(term.label, effects, levels, index, z, term, spec)
+
+
+def _person_columns(
+    x: np.ndarray, cell: np.ndarray, person: np.ndarray, terms: tuple[Term, ...]
+) -> np.ndarray:
+    """Return the columns that describe persons, where these have a random intercept to move."""
+    intercepts = [
+        term.z[:, k]
+        for term in terms
+        if term.local
+        for k, name in enumerate(term.effects)
+        if name == "(Intercept)"
+    ]
+    if not intercepts:
+        return np.zeros(0, int)
+    varies = np.flatnonzero(np.ptp(x, axis=0) > 0)
+    return np.array([j for j in varies if _constant_within(x[cell, j], person)], int)
+
+
+def _merge(x: np.ndarray, terms: tuple[Term, ...], item: np.ndarray) -> np.ndarray:
+    """Return one integer per distinct combination of design row, terms and item."""
+    import pandas as pd
+
+    indices = [term.index for term in terms if term.index is not None]
+    columns = [*x.T, *(column for term in terms for column in term.z.T), *indices, item]
+    return _combine(pd.DataFrame(dict(enumerate(columns))), range(len(columns)))
+
+
+def _rows(cell: np.ndarray, y: np.ndarray) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+    """Return the distinct (cell, response) pairs, sorted, and the pair of each observation."""
+    values, code = np.unique(y, return_inverse=True)
+    pairs, obs_row = np.unique(cell * len(values) + code, return_inverse=True)
+    return pairs // len(values), values[pairs % len(values)], obs_row
+
+
+def _refuse_collinear(x: np.ndarray, names: tuple[str, ...]) -> None:
+    """Refuse columns that are combinations of the columns before them.
+
+    Raises:
+        DataError: naming each such column and what it depends on.
+    """
+    scale = np.sqrt((x**2).sum(axis=0))
+    if np.any(scale == 0):
+        empty = [name for name, s in zip(names, scale, strict=True) if s == 0]
+        raise DataError(f"{listing(empty)} is zero in every row; remove it from the formula.")
+    triangle = np.linalg.qr(x / scale, mode="r")
+    pivots = np.zeros(x.shape[1])
+    pivots[: len(triangle)] = np.abs(np.diagonal(triangle))
+    dependent = np.flatnonzero(pivots < 1e-9)
+    if len(dependent) == 0:
+        return
+    j = int(dependent[0])
+    weights = np.linalg.lstsq(x[:, :j], x[:, j], rcond=None)[0]
+    partners = [names[i] for i in np.flatnonzero(np.abs(weights) > 1e-8)]
+    raise DataError(
+        f"The column {names[j]!r} is collinear: it is a combination of {listing(partners)}; "
+        "remove one of them from the formula."
+    )

@@ -1,0 +1,169 @@
+"""Signs, scales and identification: from easiness and slope to difficulty and discrimination.
+
+Inside, eta = slope . theta + easiness. Here that becomes a (theta - b), b = -easiness / slope,
+and the origin and unit of theta are chosen by name. Estimates and covariance go together.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, NamedTuple
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+from jaxtyping import Array, Float
+
+from eirt._config import double_precision
+from eirt.errors import listing, nearest
+from eirt.results import Fit
+from eirt.tables import wald
+
+if TYPE_CHECKING:
+    import pandas as pd
+
+SCALES = ("model", "rasch", "standard")
+
+
+class Calibration(NamedTuple):
+    """Items on an ability scale with a stated origin and unit.
+
+    Attributes:
+        discrimination: a of each item.
+        difficulty: b of each item.
+        mean: mean of ability on this scale.
+        sd: standard deviation of ability on this scale.
+    """
+
+    discrimination: Float[Array, " I"]
+    difficulty: Float[Array, " I"]
+    mean: Float[Array, ""]
+    sd: Float[Array, ""]
+
+
+def from_easiness(
+    easiness: Float[Array, " I"], slope: Float[Array, " I"], sd: Float[Array, ""]
+) -> Calibration:
+    """Return a = slope, b = -easiness / slope, on the scale where ability has mean 0.
+
+    >>> float(from_easiness(jnp.asarray([1.0]), jnp.asarray([2.0]), 1.0).difficulty[0])
+    -0.5
+    """
+    return Calibration(slope, -easiness / slope, jnp.zeros(()), jnp.asarray(sd))
+
+
+def to_easiness(items: Calibration) -> tuple[Float[Array, " I"], Float[Array, " I"]]:
+    """Return easiness and slope on the scale where ability has mean 0; undoes `from_easiness`.
+
+    >>> easiness, _ = to_easiness(from_easiness(jnp.asarray([1.0]), jnp.asarray([2.0]), 1.0))
+    >>> float(easiness[0])
+    1.0
+    """
+    return items.discrimination * (items.mean - items.difficulty), items.discrimination
+
+
+def rescale(items: Calibration, unit: Float[Array, ""]) -> Calibration:
+    """Return the same items on the scale theta / unit: a times unit, b divided by it."""
+    return Calibration(
+        items.discrimination * unit, items.difficulty / unit, items.mean / unit, items.sd / unit
+    )
+
+
+def shift(items: Calibration, origin: Float[Array, ""]) -> Calibration:
+    """Return the same items on the scale theta - origin."""
+    return items._replace(difficulty=items.difficulty - origin, mean=items.mean - origin)
+
+
+def on_scale(items: Calibration, scale: str) -> Calibration:
+    """Choose the unit: "model" as fitted, "standard" sd(theta) = 1, "rasch" mean slope 1."""
+    if scale == "standard":
+        return rescale(items, items.sd)
+    if scale == "rasch":
+        return rescale(items, 1.0 / jnp.mean(items.discrimination))
+    return items
+
+
+def identified(items: Calibration, identification: str, names: np.ndarray) -> Calibration:
+    """Choose the origin: "ability" mean theta 0, "items" mean b 0, or an item whose b is 0."""
+    if identification == "ability":
+        return shift(items, items.mean)
+    if identification == "items":
+        return shift(items, jnp.mean(items.difficulty))
+    place = [str(name) for name in names].index(identification)
+    return shift(items, items.difficulty[place])
+
+
+@double_precision
+def difficulty(fit: Fit, identification: str = "ability", scale: str = "model") -> pd.DataFrame:
+    """Return each item's difficulty and discrimination with delta-method standard errors.
+
+        b = -easiness / slope,   a = slope
+
+    Args:
+        fit: a fit with items.
+        identification: the origin: "ability" (mean ability 0), "items" (mean difficulty 0), or
+            the name of an item (its difficulty 0).
+        scale: the unit: "model" (as fitted: Rasch slopes 1, 1PL and 2PL sd(ability) 1),
+            "standard" (sd of ability 1: a Rasch fit reads as 1PL), "rasch" (mean slope 1: a 1PL
+            fit reads as Rasch).
+
+    Returns:
+        Columns item, discrimination, discrimination_se, difficulty, se, z, p, lower, upper; the
+        frame's `attrs` hold the mean and sd of ability on that scale.
+
+    Raises:
+        ValueError: for an unknown identification or scale, or slopes of several dimensions.
+
+    Source: Embretson & Reise (2000), chapter 6; delta method: van der Vaart (1998), chapter 3.
+    """
+    names = fit.design.items
+    known = ["ability", "items", *map(str, names)]
+    if scale not in SCALES:
+        raise ValueError(f"No scale {scale!r}; there are {', '.join(SCALES)}.{nearest(scale, SCALES)}")
+    if identification not in known:
+        raise ValueError(
+            f"No identification {identification!r}; there are {listing(known, 4)}."
+            + nearest(identification, known)
+        )
+    if fit.model.dimension != 1:
+        raise ValueError("Difficulties b = -easiness / slope need one ability dimension.")
+    found = fit.item_parameters
+    n = len(names)
+    sd, sd_derivative = _ability_sd(fit)
+    # sd and items covary through the parameters: append the sd as one more quantity
+    joint = np.zeros((2 * n + 1, 2 * n + 1))
+    joint[:-1, :-1] = found.covariance
+    joint[-1, -1] = sd_derivative @ fit.free_covariance @ sd_derivative
+    joint[-1, :-1] = joint[:-1, -1] = found.derivative @ fit.free_covariance @ sd_derivative
+
+    def mapped(flat: Array) -> Array:
+        items = from_easiness(flat[:n], flat[n:-1], flat[-1])
+        items = identified(on_scale(items, scale), identification, names)
+        return jnp.concatenate([items.difficulty, items.discrimination, items.mean[None],
+                                items.sd[None]])  # fmt: skip
+
+    flat = jnp.asarray(np.concatenate([found.easiness, found.slope, [sd]]))
+    values = np.asarray(mapped(flat))
+    jacobian = np.asarray(jax.jacfwd(mapped)(flat))
+    se = np.sqrt(np.maximum(np.einsum("ij,jk,ik->i", jacobian, joint, jacobian), 0.0))
+    table = wald(values[:n], se[:n]).rename(columns={"estimate": "difficulty"})
+    table.insert(0, "item", names)
+    table.insert(1, "discrimination", values[n:-2])
+    table.insert(2, "discrimination_se", se[n:-2])
+    table.attrs = {"ability_mean": float(values[-2]), "ability_sd": float(values[-1]),
+                   "ability_sd_se": float(se[-1])}  # fmt: skip
+    return table
+
+
+def _ability_sd(fit: Fit) -> tuple[float, np.ndarray]:
+    """Return sd(theta) as fitted and its derivative in the free parameters."""
+    place = fit.model.n_fixed
+    for effect in fit.model.effects:
+        size = effect.covariance.n_theta
+        if effect.local:
+            unit = np.zeros(len(fit.names))
+            if size == 0:
+                return 1.0, unit @ fit.select
+            unit[place] = np.sign(fit.full[place]) or 1.0
+            return float(abs(fit.full[place])), unit @ fit.select
+        place += size
+    return 0.0, np.zeros(len(fit.psi))

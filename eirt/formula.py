@@ -1,0 +1,206 @@
+"""lme4's grammar: "y ~ x + (z | g)" split into a fixed part and random terms, and evaluated."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from eirt.errors import FormulaError, listing, nearest
+
+if TYPE_CHECKING:
+    import pandas as pd
+
+# transforms whose value at a row depends on the other rows: built on all rows, not on cells
+_STATEFUL = re.compile(r"\b(center|scale|standardize|poly|bs|cs|cr|cc|lag)\s*\(")
+
+
+@dataclass(frozen=True)
+class RandomTerm:
+    """One `(effects | group)`.
+
+    Attributes:
+        effects: right-hand side of the effects, as text.
+        group: names of the factors whose combinations are the levels.
+        correlated: False for `||`, independent effects.
+    """
+
+    effects: str
+    group: tuple[str, ...]
+    correlated: bool = True
+
+    @property
+    def label(self) -> str:
+        """The group as printed, "school:class"."""
+        return ":".join(self.group)
+
+
+@dataclass(frozen=True)
+class Formula:
+    """A formula, split.
+
+    Attributes:
+        response: name on the left, or None for a one-sided formula.
+        fixed: right-hand side without the random terms.
+        random: the random terms, in order.
+    """
+
+    response: str | None
+    fixed: str
+    random: tuple[RandomTerm, ...]
+
+
+def parse(text: str) -> Formula:
+    """Split a formula of lme4's grammar.
+
+    Args:
+        text: "y ~ x + (1 | g)"; groups may be crossed (several terms), interactions
+            `(1 | g1:g2)` or nested `(1 | g1/g2)`, which is `(1 | g1) + (1 | g1:g2)`;
+            `||` makes the effects of a term independent.
+
+    Returns:
+        The split formula.
+
+    Raises:
+        FormulaError: if brackets do not match or a term cannot be read.
+
+    Source: Bates, Maechler, Bolker & Walker (2015), table 2.
+
+    >>> parse("y ~ x + (1 | g)").random
+    (RandomTerm(effects='1', group=('g',), correlated=True),)
+    """
+    left, tilde, right = text.partition("~")
+    if not tilde:
+        raise FormulaError(f"The formula {text!r} has no '~': write 'response ~ predictors'.")
+    if not right.strip():
+        raise FormulaError(f"Nothing stands right of '~' in {text!r}: write '~ 1' for none.")
+    fixed: list[str] = []
+    random: list[RandomTerm] = []
+    for sign, piece in _summands(right, text):
+        inner = _inside_brackets(piece)
+        if inner is not None and "|" in inner:
+            if sign == "-":
+                raise FormulaError(f"A random term cannot be subtracted: - {piece}.")
+            random.extend(_random_terms(inner, piece))
+        elif "|" in piece:
+            raise FormulaError(f"Put the random term in brackets: ({piece}).")
+        else:
+            fixed.append(f"{sign} {piece}")
+    rest = " ".join(fixed).removeprefix("+ ")
+    return Formula(left.strip() or None, rest or "1", tuple(random))
+
+
+def _summands(right: str, text: str) -> list[tuple[str, str]]:
+    """Split at the + and - that stand outside all brackets."""
+    pieces: list[tuple[str, str]] = []
+    sign, start, depth = "+", 0, 0
+    for place, character in enumerate(right + "+"):
+        depth += (character in "([{") - (character in ")]}")
+        if depth < 0 or (depth and place == len(right)):
+            raise FormulaError(f"The brackets of {text!r} do not match.")
+        if depth == 0 and character in "+-":
+            piece = right[start:place].strip()
+            if piece:
+                pieces.append((sign, piece))
+            sign, start = character, place + 1
+    return pieces
+
+
+def _inside_brackets(piece: str) -> str | None:
+    """Return what stands between the outer brackets when they embrace the whole piece."""
+    if not (piece.startswith("(") and piece.endswith(")")):
+        return None
+    depth = 0
+    for place, character in enumerate(piece):
+        depth += (character == "(") - (character == ")")
+        if depth == 0 and place < len(piece) - 1:
+            return None
+    return piece[1:-1]
+
+
+def _random_terms(inner: str, piece: str) -> list[RandomTerm]:
+    """Read `effects | group`, with `/` expanded."""
+    match = re.fullmatch(r"([^|]+)(\|\|?)([^|]+)", inner)
+    if match is None:
+        raise FormulaError(f"The random term {piece} is not of the form (effects | group).")
+    effects, bar, group = (part.strip() for part in match.groups())
+    if not re.fullmatch(r"[\w.]+(\s*[:/]\s*[\w.]+)*", group):
+        raise FormulaError(
+            f"The group of {piece} must be column names joined by ':' or '/', not {group!r}."
+        )
+    nested = [tuple(name.strip() for name in part.split(":")) for part in group.split("/")]
+    names = [tuple(name for part in nested[: k + 1] for name in part) for k in range(len(nested))]
+    return [RandomTerm(effects, levels, bar == "|") for levels in names]
+
+
+def variables(text: str) -> tuple[str, ...]:
+    """Return the column names that a right-hand side uses."""
+    import formulaic
+
+    try:
+        names = formulaic.Formula(text).required_variables
+    except Exception as error:
+        raise FormulaError(f"The formula part {text!r} cannot be read: {error}") from None
+    return tuple(sorted(str(name) for name in names))
+
+
+def formula_columns(formula: Formula) -> tuple[str, ...]:
+    """Return every column that a formula uses besides the response."""
+    names = list(variables(formula.fixed))
+    for term in formula.random:
+        names += [*variables(term.effects), *term.group]
+    return tuple(dict.fromkeys(names))
+
+
+def require_variables(frame: pd.DataFrame, names: Sequence[str]) -> None:
+    """Refuse a formula whose names the data lack.
+
+    Raises:
+        FormulaError: naming the first unknown variable and the nearest column.
+    """
+    columns = [str(column) for column in frame.columns]
+    for name in names:
+        if name not in columns:
+            raise FormulaError(
+                f"The formula names {name!r}, which is not a column; the columns are "
+                f"{listing(columns, 12)}.{nearest(name, columns)}"
+            )
+
+
+def model_matrix(
+    text: str, frame: pd.DataFrame, first: np.ndarray
+) -> tuple[np.ndarray, tuple[str, ...], Any]:
+    """Return the model matrix at the rows `first`, its column names and its specification."""
+    import formulaic
+
+    whole = bool(_STATEFUL.search(text))
+    rows = frame if whole else frame.iloc[first]
+    try:
+        matrix = formulaic.Formula(text).get_model_matrix(rows, na_action="raise")
+    except Exception as error:
+        raise FormulaError(f"The formula part {text!r} cannot be evaluated: {error}") from None
+    names = tuple(clean_name(str(name)) for name in matrix.columns)
+    values = np.asarray(matrix, dtype=float)
+    return values[first] if whole else values, names, matrix.model_spec
+
+
+def model_columns(spec: Any, frame: pd.DataFrame, names: tuple[str, ...]) -> np.ndarray:
+    """Return the columns of a fitted specification for new rows.
+
+    Raises:
+        FormulaError: if a value cannot be coded (an unseen category, a missing value).
+    """
+    try:
+        matrix = spec.get_model_matrix(frame, na_action="raise")
+    except Exception as error:
+        raise FormulaError(f"The new data do not fit the formula: {error}") from None
+    have = [clean_name(str(name)) for name in matrix.columns]
+    return np.asarray(matrix, dtype=float)[:, [have.index(name) for name in names]]
+
+
+def clean_name(name: str) -> str:
+    """Write a treatment-coded level without its mark: "mode[T.do]" becomes "mode[do]"."""
+    return name.replace("[T.", "[").replace("Intercept", "(Intercept)")

@@ -1,0 +1,307 @@
+"""The edge: any data frame or file in, a checked pandas frame out."""
+
+from __future__ import annotations
+
+import pathlib
+from collections.abc import Iterable, Sequence
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from eirt.errors import DataError, listing, nearest
+
+if TYPE_CHECKING:
+    import pandas as pd
+
+
+def to_pandas(data: Any) -> pd.DataFrame:
+    """Return a pandas frame from a pandas, polars or pyarrow frame, an array or a file's path.
+
+    Raises:
+        DataError: if the file is missing or of an unknown kind, or there are no rows.
+    """
+    import pandas as pd
+
+    if isinstance(data, str | pathlib.Path):
+        frame = _read(pathlib.Path(data))
+    elif isinstance(data, pd.DataFrame):
+        frame = data
+    elif isinstance(data, np.ndarray):
+        frame = pd.DataFrame(data, columns=[f"item{i + 1}" for i in range(data.shape[1])])
+    else:
+        import narwhals as nw
+
+        native = nw.from_native(data)
+        frame = (native.collect() if isinstance(native, nw.LazyFrame) else native).to_pandas()
+    if frame.empty:
+        raise DataError("The data are empty: there are no rows to fit; check how they were read.")
+    return frame.reset_index(drop=True)
+
+
+def _read(path: pathlib.Path) -> pd.DataFrame:
+    import pandas as pd
+
+    if not path.exists():
+        raise DataError(f"There is no file {str(path)!r}; check the path.")
+    kind = path.suffix.lower()
+    if kind in {".parquet", ".pq"}:
+        return pd.read_parquet(path)
+    if kind in {".csv", ".tsv", ".txt", ".gz"}:
+        try:
+            return pd.read_csv(path, sep="\t" if ".tsv" in path.name else ",")
+        except pd.errors.EmptyDataError:
+            raise DataError(f"The file {str(path)!r} is empty; check how it was written.") from None
+    raise DataError(f"The file {str(path)!r} is neither CSV nor Parquet; convert it to one of them.")
+
+
+def require_columns(frame: pd.DataFrame, names: Iterable[str], role: str) -> None:
+    """Refuse names that the frame lacks, with the nearest that it has.
+
+    Raises:
+        DataError: naming the first missing column.
+    """
+    for name in names:
+        if name not in frame.columns:
+            columns = listing([str(column) for column in frame.columns], 12)
+            raise DataError(
+                f"There is no column {name!r} for {role}; the columns are {columns}."
+                + nearest(name, [str(column) for column in frame.columns])
+            )
+
+
+def melt(
+    frame: pd.DataFrame, items: Sequence[str], person: str, item: str, response: str
+) -> pd.DataFrame:
+    """Turn persons x items into one row a response, person by person.
+
+    Args:
+        frame: one row a person.
+        items: columns that hold responses; all other columns describe the person.
+        person: name of the person column; persons are numbered from 1 where it is absent.
+        item: what to call the item column.
+        response: what to call the response column.
+
+    Raises:
+        DataError: if there are no items.
+    """
+    import pandas as pd
+
+    require_columns(frame, items, "an item")
+    if not items:
+        raise DataError("The wide data have no item columns; name them by wide=[...].")
+    n, size = len(frame), len(items)
+    rest = frame[[name for name in frame.columns if name not in set(items)]]
+    long = rest.loc[rest.index.repeat(size)].reset_index(drop=True)
+    if person not in long.columns:
+        long[person] = np.repeat(np.arange(1, n + 1), size)
+    names = [str(name) for name in items]
+    long[item] = pd.Categorical.from_codes(np.tile(np.arange(size), n), names)
+    values = frame[list(items)]
+    kinds = set(values.dtypes)
+    long[response] = values.to_numpy().ravel() if len(kinds) == 1 else values.astype(object).to_numpy().ravel()
+    return long
+
+
+def refuse_varying(frame: pd.DataFrame, columns: Iterable[str], item: str) -> None:
+    """Refuse a feature that takes several values within one item.
+
+    Raises:
+        DataError: naming the feature and the first such item.
+    """
+    for name in columns:
+        values = frame.groupby(item, observed=True)[name].nunique()
+        if (values > 1).any():
+            raise DataError(
+                f"The item feature {name!r} varies within item {values.index[values > 1][0]!r}; an "
+                "item formula takes features of items: put it in ability='~ ...' if it describes "
+                "persons, or use eirt.eirm."
+            )
+
+
+def settle_duplicates(
+    frame: pd.DataFrame, person: str, item: str, duplicates: str
+) -> tuple[pd.DataFrame, dict[str, int]]:
+    """Refuse several responses of a person to an item, or keep the first, or all.
+
+    Raises:
+        DataError: naming the first pair.
+    """
+    if duplicates == "keep":
+        return frame, {}
+    again = frame.duplicated([person, item])
+    if not again.any():
+        return frame, {}
+    if duplicates == "first":
+        return frame[~again], {"repeated person-item rows": int(again.sum())}
+    row = frame[again].iloc[0]
+    raise DataError(
+        f"{int(again.sum())} rows repeat a person and an item ({person} {row[person]!r}, {item} "
+        f"{row[item]!r} first); pass duplicates='first' to keep the first response, 'keep' for all."
+    )
+
+
+def settle_extremes(
+    frame: pd.DataFrame, item: str, response: str, codes: np.ndarray, extreme: str
+) -> tuple[np.ndarray, dict[str, int]]:
+    """Refuse items that everybody answered alike, whose difficulty is infinite, or drop them.
+
+    Args:
+        frame: the rows.
+        item: the item column.
+        response: the response column.
+        codes: response codes of the rows.
+        extreme: "error", "drop" or "keep" (which needs a prior).
+
+    Returns:
+        Which rows to keep, and counts of what was dropped.
+
+    Raises:
+        DataError: naming the items.
+    """
+    import pandas as pd
+
+    spread = pd.Series(codes).groupby(frame[item].to_numpy(), observed=True).agg(["min", "max"])
+    alike = spread.index[spread["min"] == spread["max"]]
+    if len(alike) == 0 or extreme == "keep":
+        return np.ones(len(frame), bool), {}
+    if extreme == "drop":
+        keep = ~frame[item].isin(alike).to_numpy()
+        if not keep.any():
+            raise DataError(f"Every item has only one value of {response!r}; nothing can be fitted.")
+        return keep, {"items with one response value": len(alike)}
+    raise DataError(
+        f"Everybody gave the same response {response!r} to {item} {listing(alike)}, so its "
+        "difficulty is infinite; pass extreme='drop' to leave it out, or extreme='keep' with a "
+        "prior, priors={'easiness': eirt.Normal(0, 3)}."
+    )
+
+
+def drop_missing_responses(
+    frame: pd.DataFrame, response: str, groups: Iterable[str], missing: str
+) -> tuple[pd.DataFrame, dict[str, int]]:
+    """Leave out rows without a response, and say what that removes.
+
+    Args:
+        frame: the data.
+        response: the response column.
+        groups: columns whose every level must keep a response (persons, items).
+        missing: "error" refuses levels left without any response, "drop" counts them.
+
+    Returns:
+        The rows with a response, and counts of what was left out.
+
+    Raises:
+        DataError: if a level has no response, or no row has one.
+    """
+    answered = frame[response].notna()
+    dropped = {"missing responses": int((~answered).sum())}
+    if not answered.any():
+        raise DataError(f"Every value of the response {response!r} is missing; check the column.")
+    kept = frame[answered]
+    for group in groups:
+        absent = sorted(set(frame[group].dropna()) - set(kept[group].dropna()), key=str)
+        if absent and missing != "drop":
+            raise DataError(
+                f"Column {group!r} has {len(absent)} level(s) without any response in "
+                f"{response!r} ({listing(absent)}); remove them or pass missing='drop'."
+            )
+        dropped[f"{group} without responses"] = len(absent)
+    return kept, {name: count for name, count in dropped.items() if count}
+
+
+def drop_missing_covariates(
+    frame: pd.DataFrame, columns: Iterable[str], missing: str
+) -> tuple[pd.DataFrame, dict[str, int]]:
+    """Refuse rows with a missing covariate, or drop and count them when told to.
+
+    Raises:
+        DataError: naming the columns and the number of rows.
+    """
+    columns = list(dict.fromkeys(columns))
+    holes = frame[columns].isna()
+    gaps = holes.any(axis=1)
+    if not gaps.any():
+        return frame, {}
+    if missing != "drop":
+        counts = ", ".join(f"{name!r} ({n})" for name, n in holes.sum().items() if n)
+        raise DataError(
+            f"{int(gaps.sum())} rows have a missing value in {counts}; fill them in or pass "
+            "missing='drop' to leave those rows out."
+        )
+    if gaps.all():
+        raise DataError("No row is left once rows with a missing covariate are dropped.")
+    return frame[~gaps], {"rows with a missing covariate": int(gaps.sum())}
+
+
+def encode_response(
+    column: pd.Series, kind: str, reference: Any = None
+) -> tuple[np.ndarray, tuple[Any, ...]]:
+    """Return numeric codes of a response and what each code stands for.
+
+    Args:
+        column: responses without missing values.
+        kind: "binary" (0/1, bool, or two levels of which the first, or `reference`, is 0),
+            "ordered" (categories from lowest to highest), "count", "continuous".
+        reference: the level that counts as 0 (binary only).
+
+    Raises:
+        DataError: naming the column and the value that does not fit.
+    """
+    import pandas as pd
+
+    name = column.name
+    if kind in {"binary", "ordered"}:
+        levels = _levels(column)
+        if kind == "binary":
+            levels = _binary_levels(column, levels, reference)
+        codes = pd.Categorical(column, categories=levels).codes.astype(float)
+        return codes, tuple(levels)
+    numeric = pd.to_numeric(column, errors="coerce")
+    if numeric.isna().any():
+        raise DataError(f"Column {name!r} holds {column[numeric.isna()].iloc[0]!r}, not a number.")
+    if kind == "count":
+        odd = (numeric < 0) | (numeric != np.floor(numeric))
+        if odd.any():
+            raise DataError(
+                f"Column {name!r} holds {numeric[odd].iloc[0]}, which is not a count (0, 1, 2, ...)."
+            )
+    return numeric.to_numpy(dtype=float), ()
+
+
+def _levels(column: pd.Series) -> list[Any]:
+    """Return the levels from lowest to highest: a categorical's own order, or sorted."""
+    import pandas as pd
+
+    if isinstance(column.dtype, pd.CategoricalDtype):
+        return list(column.cat.remove_unused_categories().cat.categories)
+    values = column.unique().tolist()
+    if all(isinstance(value, int | float | np.number) for value in values):
+        return sorted(values)
+    return sorted(values, key=str)
+
+
+def _binary_levels(column: pd.Series, levels: list[Any], reference: Any) -> list[Any]:
+    import pandas as pd
+
+    name = column.name
+    numeric = pd.api.types.is_numeric_dtype(column) or pd.api.types.is_bool_dtype(column)
+    if numeric and reference is None:
+        odd = [value for value in levels if value not in (0, 1)]
+        if odd:
+            raise DataError(
+                f"Column {name!r} must hold 0 and 1 but holds {listing(odd)}; recode it, name the "
+                "level that counts as 0 by reference=, or choose a family for several categories."
+            )
+        return [0, 1]
+    if len(levels) != 2:
+        raise DataError(
+            f"Column {name!r} must have two levels but has {len(levels)} ({listing(levels)}); "
+            "recode it or choose a family for several categories."
+        )
+    if reference is None:
+        return levels
+    if reference not in levels:
+        raise DataError(
+            f"The reference {reference!r} is not a level of {name!r}; it has {listing(levels)}."
+        )
+    return [reference, *(level for level in levels if level != reference)]

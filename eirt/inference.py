@@ -1,0 +1,121 @@
+"""Comparing fits: information criteria and likelihood-ratio tests."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+from eirt.effects import Free, Unit
+from eirt.errors import DataError
+from eirt.results import Fit
+
+if TYPE_CHECKING:
+    import pandas as pd
+
+
+def compare(*fits: Fit) -> pd.DataFrame:
+    """Compare fits to the same data: information criteria, and likelihood-ratio tests.
+
+        chi2 = 2 (log L_larger - log L_smaller)
+
+    Each fit is tested against the largest earlier one that it contains. One added variance (and
+    its covariances) is tested by the even mixture of chi-squares that holds at the boundary.
+
+    Args:
+        fits: two fits or more.
+
+    Returns:
+        A row per fit, smallest first: model, likelihood, n_params, loglik, aic, bic; against,
+        chi2, df, p (empty where no earlier fit is nested in it).
+
+    Raises:
+        ValueError: with fewer than two fits.
+        DataError: if the fits are to different responses.
+
+    Source: Self & Liang (1987); Stram & Lee (1994) for the mixture.
+    """
+    import pandas as pd
+
+    if len(fits) < 2:
+        raise ValueError("Comparing takes two fits or more.")
+    for fit in fits[1:]:
+        _require_same_data(fits[0], fit)
+    order = sorted(fits, key=lambda fit: fit.n_params)
+    rows = []
+    for place, fit in enumerate(order):
+        row = {
+            "model": fit.name,
+            "likelihood": fit.likelihood.name,
+            "n_params": fit.n_params,
+            "loglik": fit.loglik,
+            "aic": fit.aic,
+            "bic": fit.bic,
+        }
+        inside = [other for other in order[:place] if nested_in(other, fit)]
+        rows.append(row | (likelihood_ratio(inside[-1], fit) if inside else {}))
+    columns = ["model", "likelihood", "n_params", "loglik", "aic", "bic"]
+    return pd.DataFrame(rows, columns=[*columns, "against", "chi2", "df", "p"])
+
+
+def _require_same_data(a: Fit, b: Fit) -> None:
+    same = a.design.response == b.design.response and a.n_obs == b.n_obs
+    if not same or a.design.labels != b.design.labels or a.design.y.mean() != b.design.y.mean():
+        raise DataError(
+            f"{a.name} and {b.name} are fits to different responses ({a.n_obs} of "
+            f"{a.design.response!r} against {b.n_obs} of {b.design.response!r}); refit both to "
+            "the same rows."
+        )
+
+
+def likelihood_ratio(small: Fit, large: Fit) -> dict[str, object]:
+    """Return the likelihood-ratio test of a fit against one nested in it."""
+    from scipy.stats import chi2
+
+    statistic = max(2 * (large.loglik - small.loglik), 0.0)
+    df = large.n_params - small.n_params
+    added = _n_scales(large) - _n_scales(small)
+    p = float(chi2.sf(statistic, df))
+    if added == 1:
+        lower = float(chi2.sf(statistic, df - 1)) if df > 1 else float(statistic <= 0)
+        p = (p + lower) / 2
+    return {"against": small.name, "chi2": statistic, "df": df, "p": p}
+
+
+def _n_scales(fit: Fit) -> int:
+    """Return the number of free standard deviations."""
+    return sum(
+        min(effect.covariance.n_theta, effect.covariance.dimension) for effect in fit.model.effects
+    ) + sum(not isinstance(effect.slope, Unit) for effect in fit.model.effects)
+
+
+def nested_in(small: Fit, large: Fit) -> bool:
+    """Return whether the smaller model is a special case of the larger one.
+
+    Fixed parts are compared by the spaces that their columns span over the responses; random
+    parts by group and effects; slopes by kind (unit or common, then free).
+    """
+    if small.n_params >= large.n_params or small.model.response != large.model.response:
+        return False
+    if small.likelihood.name != large.likelihood.name and not (
+        {small.likelihood.name, large.likelihood.name} <= {"Quadrature", "Nested"}
+    ):
+        return False
+    obs = np.arange(small.n_obs)
+    if not len(small.design.person_columns) and not len(large.design.person_columns):
+        cells = np.stack([small.design.obs_cell, large.design.obs_cell])
+        obs = np.unique(cells, axis=1, return_index=True)[1]
+    a, b = small.design.x_of(obs), large.design.x_of(obs)
+    residual = a - b @ np.linalg.lstsq(b, a, rcond=None)[0]
+    if np.abs(residual).max(initial=0.0) > 1e-8:
+        return False
+    offered = [(term.group, set(term.effects)) for term in large.design.terms]
+    for term in small.design.terms:
+        if not any(g == term.group and set(term.effects) <= names for g, names in offered):
+            return False
+    return _slope_rank(small) <= _slope_rank(large)
+
+
+def _slope_rank(fit: Fit) -> int:
+    """Return 0 for unit or common slopes (one model on two scales), 1 for free ones."""
+    return int(any(isinstance(effect.slope, Free) for effect in fit.model.effects))

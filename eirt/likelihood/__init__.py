@@ -1,0 +1,9 @@
+"""Likelihoods: how the random effects are eliminated."""
+
+from eirt.likelihood.base import Likelihood, Objective
+from eirt.likelihood.laplace import AdaptiveQuadrature, Laplace
+from eirt.likelihood.nested import Nested
+from eirt.likelihood.prior import Normal
+from eirt.likelihood.quadrature import Quadrature
+
+__all__ = ["AdaptiveQuadrature", "Laplace", "Likelihood", "Nested", "Normal", "Objective", "Quadrature"]

@@ -1,0 +1,261 @@
+"""Persons integrated on shared nodes: the table of row log-probabilities and its derivatives.
+
+    log L = sum over persons of log sum over nodes of exp{(R T)_pk + log w_k}
+
+R counts rows by person, T holds log p(row | node). Fisher's identity gives the gradient, Louis'
+(1982) the observed information, both as matrix products over expected counts and posteriors.
+"""
+
+from __future__ import annotations
+
+from typing import NamedTuple
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+from jaxtyping import Array, Float
+
+from eirt._math import Grid
+from eirt.design import Design
+from eirt.likelihood.base import (
+    Data,
+    Dense,
+    Incidence,
+    cell_parameters,
+    incidence,
+    person_shift,
+    row_parameters,
+)
+from eirt.model import CellParameters, Model
+
+
+MAX_NODES = 20_000
+WIDER = 1.25  # the finer grid that checks a grid also reaches further
+
+
+def default_nodes(dimension: int) -> int:
+    """Return how many nodes each dimension of the latent trait gets."""
+    return {0: 1, 1: 61, 2: 31}.get(dimension, 15)
+
+
+class Posterior(NamedTuple):
+    """Each person's log-likelihood, and posterior weights over the nodes."""
+
+    loglik: Float[Array, " N"]
+    weights: Float[Array, "N K"]
+
+
+def log_table(
+    model: Model, cells: CellParameters, data: Data, grid: Grid
+) -> Float[Array, "S K"]:
+    """Return log p(row | node) for every row and node."""
+    at_node = jax.vmap(model.log_prob, (None, None, 0))
+    return jax.vmap(at_node, (0, 0, None))(row_parameters(cells, data), data.row_y, grid.nodes)
+
+
+def posterior(
+    model: Model, full: Array, data: Data, who: Incidence, grid: Grid, u: Float[Array, " U"]
+) -> Posterior:
+    """Return the posterior of every person over the nodes."""
+    table = log_table(model, cell_parameters(model, full, data, u), data, grid)
+    # N(shift, I) against N(0, I), whose density the weights hold
+    shift = person_shift(model, full, data, who)
+    tilt = shift @ grid.nodes.T - jnp.sum(shift**2, axis=1, keepdims=True) / 2
+    joint = who.by_person(table) + tilt + grid.log_weights
+    loglik = jax.nn.logsumexp(joint, axis=1)
+    return Posterior(loglik, jnp.exp(joint - loglik[:, None]))
+
+
+def posterior_moments(
+    weights: Float[Array, "N K"], grid: Grid
+) -> tuple[Float[Array, "N D"], Float[Array, "N D D"]]:
+    """Return each person's posterior mean and covariance over the nodes."""
+    nodes = jnp.asarray(grid.nodes)
+    mean = weights @ nodes
+    second = jnp.einsum("nk,kd,ke->nde", weights, nodes, nodes)
+    return mean, second - mean[:, :, None] * mean[:, None, :]
+
+
+class RowDerivatives(NamedTuple):
+    """Derivatives of log p(row | node) in the m leading parameters of the row's cell."""
+
+    gradient: Float[Array, "S K m"]
+    hessian: Float[Array, "S K m m"]
+
+
+def flatten(cells: CellParameters) -> Float[Array, "C m"]:
+    """Return the parameters of each cell side by side: location, loading, extra parameters."""
+    return jnp.concatenate([cells.location[:, None], cells.loading, cells.aux], axis=1)
+
+
+def derivatives(
+    model: Model, cells: CellParameters, data: Data, grid: Grid, m: int
+) -> RowDerivatives:
+    """Differentiate log p(row | node) in the first m parameters of the row's cell.
+
+    With m = 1 that is the location alone: all that global effects without slopes move.
+    """
+    flat = flatten(row_parameters(cells, data))
+
+    def log_prob(lead: Array, rest: Array, y: Array, node: Array) -> Array:
+        cell = jnp.concatenate([lead, rest])
+        split = CellParameters(
+            cell[0], cell[1 : 1 + model.dimension], cell[1 + model.dimension :]
+        )
+        return model.log_prob(split, y, node)
+
+    gradient = jax.grad(log_prob)
+    hessian = jax.jacfwd(gradient)
+    both = jax.vmap(lambda *row: (gradient(*row), hessian(*row)), (None, None, None, 0))
+    return RowDerivatives(
+        *jax.vmap(both, (0, 0, 0, None))(flat[:, :m], flat[:, m:], data.row_y, grid.nodes)
+    )
+
+
+class Louis(NamedTuple):
+    """Sums over persons: expected score, complete information, and the information lost.
+
+    The observed information is `complete - lost` (Louis, 1982).
+    """
+
+    score: Float[Array, " P"]
+    complete: Float[Array, "P P"]
+    lost: Float[Array, "P P"]
+
+
+class Assembly(NamedTuple):
+    """How to sum over persons.
+
+    Attributes:
+        m: how many of a cell's parameters the target moves.
+        block: persons at a time.
+        canonical: whether every person answered every cell once and the score is
+            t(y) - mean(eta), so that the sum over persons reduces to matrix products.
+    """
+
+    m: int
+    block: int
+    canonical: bool
+
+
+def assemble(
+    model: Model, design: Design, n_nodes: int, n_targets: int, m: int
+) -> tuple[Assembly, Incidence]:
+    """Choose, from the shapes and the response, how to store who answered what and how to sum."""
+    width = n_nodes * (len(design.x) * m + n_targets)
+    block = int(np.clip(2**20 // width, 1, min(len(design.persons), 4096)))
+    who = incidence(design, block=block)
+    canonical = isinstance(who, Dense) and design.complete and model.response.canonical
+    return Assembly(m, block, canonical), who
+
+
+def louis(
+    how: Assembly,
+    rows: RowDerivatives,
+    jacobian: Float[Array, "C m P"],
+    data: Data,
+    who: Incidence,
+    weights: Float[Array, "N K"],
+    grid: Grid,
+    moving: Float[Array, "N D P"] | None = None,
+) -> Louis:
+    """Assemble score and information from row derivatives and posterior weights.
+
+    Args:
+        how: how to sum.
+        rows: derivatives in the leading parameters of each row's cell.
+        jacobian: derivatives of those parameters with respect to the target.
+        data: the data.
+        who: the incidence, persons padded to a multiple of the block.
+        weights: posterior weights of the nodes, by person.
+        grid: the nodes.
+        moving: derivatives of each person's mean with respect to the target, if it moves.
+    """
+    expected = who.by_row(weights * who.weight[:, None], len(data.row_cell))
+    at_row = jacobian[data.row_cell]
+    score = jnp.einsum("sm,smp->p", jnp.einsum("sk,skm->sm", expected, rows.gradient), at_row)
+    curvature = -jnp.einsum("sk,skmn->smn", expected, rows.hessian)
+    complete = jnp.einsum("smp,smn,snq->pq", at_row, curvature, at_row)
+    if how.canonical:
+        lost = _lost_canonical(rows, jacobian, data, who, weights, grid, moving)
+    else:
+        lost = _lost(how.block, rows, jacobian, data, who, weights, grid, moving)
+    return Louis(score, complete, lost)
+
+
+def _lost(
+    block: int,
+    rows: RowDerivatives,
+    jacobian: Float[Array, "C m P"],
+    data: Data,
+    who: Incidence,
+    weights: Float[Array, "N K"],
+    grid: Grid,
+    moving: Float[Array, "N D P"] | None,
+) -> Float[Array, "P P"]:
+    """Return the sum over persons of the posterior covariance of their scores."""
+
+    def add(total: Array, part: tuple[dict[str, Array], Array, Array | None]) -> tuple[Array, None]:
+        arrays, w, move = part
+        some = who._replace(**arrays)
+        scores = some.scores(rows.gradient, jacobian, data.row_cell)
+        if move is not None:
+            scores = scores + jnp.einsum("kd,ndp->nkp", grid.nodes, move)
+        mass = w * some.weight[:, None]
+        mean = jnp.einsum("nk,nkp->np", w, scores)
+        second = jnp.einsum("nkp,nkq->pq", scores * mass[:, :, None], scores)
+        return total + second - (mean * some.weight[:, None]).T @ mean, None
+
+    by_person = {name: leaf for name, leaf in who._asdict().items() if name != "rows_of_cell"}
+    n_blocks = len(weights) // block
+    parts = jax.tree.map(
+        lambda leaf: leaf.reshape(n_blocks, block, *leaf.shape[1:]), (by_person, weights, moving)
+    )
+    size = jacobian.shape[-1]
+    # blocks are recomputed, not stored, when this is differentiated in turn
+    return jax.lax.scan(jax.checkpoint(add), jnp.zeros((size, size), weights.dtype), parts)[0]
+
+
+def _lost_canonical(
+    rows: RowDerivatives,
+    jacobian: Float[Array, "C m P"],
+    data: Data,
+    who: Dense,
+    weights: Float[Array, "N K"],
+    grid: Grid,
+    moving: Float[Array, "N D P"] | None,
+) -> Float[Array, "P P"]:
+    """Return the same for complete data and scores y a_m(x) - h_cm(x), by matrix products.
+
+    With a = (1, x), the covariance over nodes of y_c a - h_c and y_d a' - h_d is
+    y_c y_d Cov(a, a') - y_c Cov(a, h_d) - Cov(h_c, a') y_d + Cov(h_c, h_d).
+    """
+    first = who.rows_of_cell[:, 0]
+    m = rows.gradient.shape[-1]
+    n_nodes = len(grid.nodes)
+    a = jnp.concatenate([jnp.ones((n_nodes, 1)), jnp.asarray(grid.nodes)], axis=1)[:, :m]
+    # h as in y a - h, read off any row of the cell
+    h = data.row_y[first][:, None, None] * a - rows.gradient[first]
+    h = jnp.moveaxis(h, 1, 0).reshape(n_nodes, -1)
+    mean_h = weights @ h
+    mass = weights * who.weight[:, None]
+    lost = h.T @ (mass.sum(axis=0)[:, None] * h) - (mean_h * who.weight[:, None]).T @ mean_h
+    flat = jacobian.reshape(-1, jacobian.shape[-1])
+    if m == 1:
+        return flat.T @ lost @ flat
+    y = who.by_person(data.row_y[:, None] * jax.nn.one_hot(data.row_cell, len(first)))
+    mean_a = weights @ a
+    cov_aa = jnp.einsum("nk,ka,kb->nab", weights, a, a) - mean_a[:, :, None] * mean_a[:, None, :]
+    cov_ah = jnp.einsum("nk,ka,kj->naj", weights, a, h) - mean_a[:, :, None] * mean_h[:, None, :]
+    weighted = y * who.weight[:, None]
+    size = h.shape[1]
+    both = jnp.einsum("nc,nd,nab->cadb", weighted, y, cov_aa).reshape(size, size)
+    cross = jnp.einsum("nc,naj->caj", weighted, cov_ah).reshape(size, size)
+    lost = flat.T @ (lost + both - cross - cross.T) @ flat
+    if moving is None:
+        return lost
+    with_y = jnp.einsum("nc,nda->ndca", y, cov_aa[:, 1:]).reshape(*cov_ah[:, 1:].shape)
+    scores = (with_y - cov_ah[:, 1:]) @ flat
+    carried = jnp.einsum("n,ndp,ndq->pq", who.weight, moving, scores)
+    own = jnp.einsum("n,ndp,nde,neq->pq", who.weight, moving, cov_aa[:, 1:, 1:], moving)
+    return lost + carried + carried.T + own

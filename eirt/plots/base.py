@@ -1,0 +1,99 @@
+"""What every picture shares: the figure with its data, the style, the unit of ability."""
+
+from __future__ import annotations
+
+import contextlib
+import io
+import os
+from collections.abc import Iterator
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+from eirt.results import Fit
+
+if TYPE_CHECKING:
+    import pandas as pd
+    from matplotlib.figure import Figure
+
+# Okabe & Ito's colours without their yellow, which is too pale for points; a marker goes with
+# each, so that the picture survives photocopying
+COLOURS = ("#0072B2", "#D55E00", "#009E73", "#CC79A7", "#E69F00", "#56B4E9", "#000000")
+MARKERS = "osD^vPX"
+GREY = "#555555"
+STYLE = {
+    "font.size": 8.0,
+    "axes.labelsize": 8.0,
+    "axes.titlesize": 7.5,
+    "xtick.labelsize": 7.0,
+    "ytick.labelsize": 7.0,
+    "legend.fontsize": 7.5,
+    "legend.title_fontsize": 7.5,
+    "legend.frameon": False,
+    "axes.spines.top": False,
+    "axes.spines.right": False,
+    "axes.linewidth": 0.6,
+    "xtick.major.width": 0.6,
+    "ytick.major.width": 0.6,
+    "pdf.fonttype": 42,  # text stays text
+    "svg.fonttype": "none",
+}
+
+
+@dataclass(frozen=True, eq=False)
+class Picture:
+    """A figure with the numbers that it draws; notebooks show the figure.
+
+    Attributes:
+        figure: a matplotlib figure, not registered with pyplot.
+        data: what is drawn, as a tidy frame.
+    """
+
+    figure: Figure
+    data: pd.DataFrame
+
+    def save(self, path: str | os.PathLike[str], dpi: int = 200) -> None:
+        """Write the figure to a file.
+
+        Args:
+            path: its ending chooses the format: .png, .pdf, .svg.
+            dpi: dots per inch of pixel formats.
+        """
+        import matplotlib
+
+        with matplotlib.rc_context(STYLE):
+            self.figure.savefig(path, dpi=dpi)
+
+    def _repr_png_(self) -> bytes:
+        import matplotlib
+
+        buffer = io.BytesIO()
+        with matplotlib.rc_context(STYLE):
+            self.figure.savefig(buffer, format="png", dpi=120)
+        return buffer.getvalue()
+
+
+@contextlib.contextmanager
+def drawing(width: float, height: float) -> Iterator[Figure]:
+    """Give a figure of this size in inches, in our style, unknown to pyplot."""
+    import matplotlib
+    from matplotlib.backends.backend_agg import FigureCanvasAgg
+    from matplotlib.figure import Figure
+
+    with matplotlib.rc_context(STYLE):
+        figure = Figure(figsize=(width, height), layout="constrained")
+        FigureCanvasAgg(figure)
+        yield figure
+
+
+def unit(fit: Fit) -> str:
+    """Return the unit of ability: with free or common slopes its standard deviation is 1."""
+    if fit.has_slopes:
+        return "standard deviations"
+    link = getattr(getattr(fit.model.response, "distribution", None), "name", "")
+    return {"logit": "logits", "probit": "probits"}.get(link, "link scale")
+
+
+def shorten(name: str, most: int) -> str:
+    """Cut the middle out of a long name, whose ends tell it from others."""
+    half = (most - 1) // 2
+    return name if len(name) <= most else f"{name[:half]}…{name[-half:]}"

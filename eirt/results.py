@@ -1,0 +1,345 @@
+"""A fit: estimates with their covariance as tidy tables, and the certificate that it holds."""
+
+from __future__ import annotations
+
+import functools
+import warnings
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, Any, Literal, Self
+
+import numpy as np
+
+from eirt import tables
+from eirt._config import double_precision
+from eirt.design import Design, Term
+from eirt.effects import Unit
+from eirt.errors import ConvergenceWarning, listing
+from eirt.likelihood import Likelihood, Objective
+from eirt.likelihood.base import Moments
+from eirt.model import Model, Restriction, global_offsets
+
+if TYPE_CHECKING:
+    import pandas as pd
+
+    from eirt.plots import Picture
+
+DECREMENT_LIMIT = 1e-6  # log-likelihood units still to gain
+EIGENVALUE_LIMIT = 1e-8  # of the information scaled to unit diagonal
+QUADRATURE_LIMIT = 1e-2  # log-likelihood units
+BOUNDARY = 1e-3  # a standard deviation below it is called zero
+
+
+@dataclass(frozen=True)
+class Certificate:
+    """What shows that a fit is the maximum of the likelihood that it names.
+
+    Attributes:
+        gradient: largest absolute derivative of the log-likelihood per response.
+        decrement: Newton decrement g' I^-1 g, twice the log-likelihood still to gain.
+        smallest_eigenvalue: of the observed information scaled to unit diagonal.
+        iterations: of the optimiser.
+        interrupted: whether the user stopped it.
+        quadrature_error: log-likelihood on about twice the nodes, minus this one.
+        laplace_error: log-likelihood by importance sampling, minus this one.
+        laplace_error_se: its Monte-Carlo standard error.
+    """
+
+    gradient: float
+    decrement: float
+    smallest_eigenvalue: float
+    iterations: int
+    interrupted: bool = False
+    quadrature_error: float | None = None
+    laplace_error: float | None = None
+    laplace_error_se: float | None = None
+
+    @property
+    def failures(self) -> tuple[str, ...]:
+        """What does not hold, and what to try; empty for a converged fit."""
+        found = []
+        if self.interrupted:
+            found.append("the fit was interrupted: the estimates are the best so far")
+        if not abs(self.decrement) < DECREMENT_LIMIT:
+            found.append(
+                f"about {abs(self.decrement) / 2:.2g} log-likelihood units are still to gain: raise "
+                "max_iterations of the optimiser or give start values"
+            )
+        if not self.smallest_eigenvalue > EIGENVALUE_LIMIT:
+            found.append(
+                f"the information is singular or indefinite (smallest scaled eigenvalue "
+                f"{self.smallest_eigenvalue:.1e}): a parameter is not identified or a variance "
+                "is at zero; simplify the model"
+            )
+        if self.quadrature_error is not None and not abs(self.quadrature_error) < QUADRATURE_LIMIT:
+            found.append(
+                f"the quadrature error is {self.quadrature_error:.1g} log-likelihood units: use "
+                "more nodes"
+            )
+        return tuple(found)
+
+    @property
+    def converged(self) -> bool:
+        """Whether all holds."""
+        return not self.failures
+
+
+@dataclass(frozen=True, eq=False)
+class Fit:
+    """A fitted model. Tables are data frames; `summary()` prints them.
+
+    Attributes:
+        name: the model, in words.
+        loglik: maximised log-likelihood.
+        certificate: what shows that it is the maximum.
+    """
+
+    name: str
+    model: Model
+    design: Design
+    likelihood: Likelihood
+    objective: Objective
+    restriction: Restriction
+    names: tuple[str, ...]
+    psi: np.ndarray
+    information: np.ndarray
+    loglik: float
+    certificate: Certificate
+    settings: dict[str, Any] = field(default_factory=dict)
+
+    def __repr__(self) -> str:
+        return (
+            f"<{self.name}: log-likelihood {self.loglik:.4f}, {self.n_params} parameters, "
+            f"{'converged' if self.converged else 'NOT converged'}>"
+        )
+
+    def warn(self) -> Self:
+        """Warn when the certificate does not hold."""
+        if not self.converged:
+            text = "; ".join(self.certificate.failures)
+            warnings.warn(f"{self.name} did not converge: {text}.", ConvergenceWarning, stacklevel=4)
+        return self
+
+    # ---- numbers -------------------------------------------------------------------------
+
+    @property
+    def converged(self) -> bool:
+        """Whether the certificate holds."""
+        return self.certificate.converged
+
+    @property
+    def n_params(self) -> int:
+        """Number of free parameters."""
+        return len(self.psi)
+
+    @property
+    def n_obs(self) -> int:
+        """Number of responses."""
+        return self.design.n_obs
+
+    @property
+    def aic(self) -> float:
+        """Akaike's information criterion, -2 log L + 2 k."""
+        return -2 * self.loglik + 2 * self.n_params
+
+    @property
+    def bic(self) -> float:
+        """Schwarz' criterion, -2 log L + k log n, n being the number of responses (as in lme4)."""
+        return -2 * self.loglik + self.n_params * float(np.log(self.n_obs))
+
+    @property
+    def quadrature_error(self) -> float | None:
+        """Log-likelihood on about twice the nodes, minus `loglik`; None where not computed."""
+        return self.certificate.quadrature_error
+
+    @property
+    def laplace_error(self) -> float | None:
+        """Log-likelihood by importance sampling, minus `loglik`; None where not computed."""
+        return self.certificate.laplace_error
+
+    @functools.cached_property
+    def full(self) -> np.ndarray:
+        """All parameters, fixed ones included, in the order of `names`."""
+        padded = np.append(self.psi, 0.0)
+        source, value = np.asarray(self.restriction.source), np.asarray(self.restriction.value)
+        return np.where(source >= 0, padded[source], value)
+
+    @functools.cached_property
+    def vcov(self) -> pd.DataFrame:
+        """Covariance of all parameters, the inverse of the observed information.
+
+        Rows and columns of fixed parameters are zero.
+        """
+        import pandas as pd
+
+        select = self.select
+        return pd.DataFrame(select @ self.free_covariance @ select.T, self.names, self.names)
+
+    @functools.cached_property
+    def free_covariance(self) -> np.ndarray:
+        """Covariance of the free parameters."""
+        return np.linalg.pinv(self.information, hermitian=True)
+
+    @functools.cached_property
+    def select(self) -> np.ndarray:
+        """The derivative of the full vector in the free one."""
+        source = np.asarray(self.restriction.source)
+        return (source[:, None] == np.arange(len(self.psi))).astype(float)
+
+    @functools.cached_property
+    def moments(self) -> Moments:
+        """Posterior of the spherical random effects."""
+        return double_precision(self.objective.moments)(self.psi)
+
+    @property
+    def boundary(self) -> tuple[str, ...]:
+        """Names of the standard deviations estimated as zero."""
+        table = self.random
+        zero = table[table["sd"].abs() < BOUNDARY]
+        return tuple(f"{row.group}|{row.term}" for row in zero.itertuples())
+
+    # ---- tables --------------------------------------------------------------------------
+
+    @functools.cached_property
+    def fixed(self) -> pd.DataFrame:
+        """Fixed effects on the easiness side: estimate, se, z, p, 95% limits, odds ratio.
+
+        The odds ratio exp(estimate) is given for logit models.
+        """
+        import pandas as pd
+
+        p = self.model.n_fixed
+        se = np.sqrt(np.diagonal(self.vcov.to_numpy())[:p])
+        table = tables.wald(self.full[:p], se)
+        table.insert(0, "term", list(self.names[:p]))
+        if getattr(getattr(self.model.response, "distribution", None), "name", "") == "logit":
+            table["odds_ratio"] = np.exp(table["estimate"])
+        return pd.DataFrame(table)
+
+    @functools.cached_property
+    def random(self) -> pd.DataFrame:
+        """Variances, standard deviations and correlations of the random effects.
+
+        A row per effect, with the standard error of its standard deviation, then a row per pair
+        of correlated effects, with its covariance under `variance` and the standard error of the
+        correlation. A standard deviation fixed by identification has no standard error.
+        """
+        import pandas as pd
+
+        return pd.DataFrame(
+            tables.variance_components(self), columns=["group", "term", "variance", "sd", "correlation", "se"]
+        )
+
+    @functools.cached_property
+    def response_parameters(self) -> pd.DataFrame:
+        """Extra parameters of the response (intercepts of ordered categories, dispersion)."""
+        import pandas as pd
+
+        return pd.DataFrame(tables.response_parameters(self), columns=["parameter", "estimate", "se"])
+
+    def effects(self, group: str) -> pd.DataFrame:
+        """Return the random effects of a group: posterior means (or modes), and their sd.
+
+        Args:
+            group: a grouping factor of the model.
+
+        Returns:
+            Columns level, term, estimate, sd.
+
+        Raises:
+            ValueError: if the model has no random effects for the group.
+        """
+        import pandas as pd
+
+        known = [term.group for term in self.design.terms]
+        if group not in known:
+            raise ValueError(f"There are no random effects for {group!r}; there are for {listing(known)}.")
+        return pd.concat(tables.random_effects(self, group), ignore_index=True)
+
+    @functools.cached_property
+    def item_parameters(self) -> tables.ItemParameters:
+        """Easiness and slope of every item with their joint covariance.
+
+        Raises:
+            ValueError: if the fit does not know which column holds the items.
+        """
+        if self.design.item is None:
+            raise ValueError("This fit does not know the items; name their column: item='...'.")
+        return tables.item_parameters(self)
+
+    @functools.cached_property
+    def items(self) -> pd.DataFrame:
+        """One row an item: responses, mean response, easiness with se, slope with se if free."""
+        import pandas as pd
+
+        found = self.item_parameters
+        n = len(self.design.items)
+        se = np.sqrt(np.diagonal(found.covariance))
+        item = self.design.cell_item[self.design.obs_cell]
+        counts = np.bincount(item, minlength=n)
+        table = {
+            "item": self.design.items,
+            "n": counts,
+            "mean": np.bincount(item, self.design.y, minlength=n) / counts,
+            "easiness": found.easiness,
+            "se": se[:n],
+        }
+        if self.has_slopes:
+            table |= {"discrimination": found.slope, "discrimination_se": se[n:]}
+        return pd.DataFrame(table)
+
+    @property
+    def has_slopes(self) -> bool:
+        """Whether discriminations are estimated."""
+        return any(not isinstance(effect.slope, Unit) for effect in self.model.effects)
+
+    def global_place(self, term: Term) -> int:
+        """Return where the effects of a global term begin in the vector u."""
+        places = zip(self.design.terms, global_offsets(self.design), strict=False)
+        return next(offset for other, offset in places if other is term)
+
+    # ---- answers (each lives in its own room) ----------------------------------------------
+
+    def difficulty(self, identification: str = "ability", scale: str = "model") -> pd.DataFrame:
+        """Return item difficulties b = -easiness / slope; see `eirt.difficulty.difficulty`."""
+        from eirt.difficulty import difficulty
+
+        return difficulty(self, identification, scale)
+
+    def persons(self, method: Literal["EAP", "MAP"] = "EAP") -> pd.DataFrame:
+        """Return person abilities with standard errors; see `eirt.scores.persons`."""
+        from eirt.scores import persons
+
+        return persons(self, method)
+
+    def predict(
+        self, new: Any = None, scale: str = "probability", effects: str = "conditional"
+    ) -> np.ndarray:
+        """Return predictions, by default at the data; see `eirt.predictions.predict`."""
+        from eirt.predictions import predict
+
+        return predict(self, new, scale, effects)
+
+    def feature_effects(self) -> pd.DataFrame:
+        """Return what each feature does in logits, odds and probability; see `eirt.predictions`."""
+        from eirt.predictions import feature_effects
+
+        return feature_effects(self)
+
+    def check(self) -> dict[str, float]:
+        """Return the estimated errors of the likelihood, computed now."""
+        return double_precision(self.objective.errors)(self.psi)
+
+    def summary(self) -> None:
+        """Print the fit: data, likelihood and its error, certificate, effects."""
+        print(self)
+
+    def __str__(self) -> str:
+        from eirt.report import text
+
+        return text(self)
+
+    def plot(self, kind: Literal["wright", "icc"] = "wright", **options: Any) -> Picture:
+        """Draw the fit: "wright" (persons and items) or "icc" (item characteristic curves)."""
+        from eirt.plots import plot
+
+        return plot(self, kind, **options)

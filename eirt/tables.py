@@ -1,0 +1,241 @@
+"""From estimates and their covariance to tables: Wald tests, variances, effects, items."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import TYPE_CHECKING, NamedTuple
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+from jaxtyping import Float
+
+from eirt._config import double_precision
+from eirt.design import Term
+from eirt.effects import Effect
+
+if TYPE_CHECKING:
+    import pandas as pd
+
+    from eirt.results import Fit
+
+LEVEL = 0.95
+
+
+class ItemParameters(NamedTuple):
+    """Easiness and slope of every item, with their joint covariance.
+
+    Attributes:
+        easiness: the predictor of a person of average ability (all covariates of persons zero).
+        slope: discrimination with respect to the first dimension of ability.
+        covariance: of all easinesses, then all slopes.
+        derivative: of both in the free parameters.
+    """
+
+    easiness: Float[np.ndarray, " I"]
+    slope: Float[np.ndarray, " I"]
+    covariance: Float[np.ndarray, "2I 2I"]
+    derivative: Float[np.ndarray, "2I F"]
+
+
+def wald(estimate: np.ndarray, se: np.ndarray) -> pd.DataFrame:
+    """Return estimate, se, z, p (two-sided) and 95% limits.
+
+    >>> wald(np.array([1.96]), np.array([1.0])).round(3)["p"][0]
+    np.float64(0.05)
+    """
+    import pandas as pd
+    from scipy.stats import norm
+
+    with np.errstate(divide="ignore", invalid="ignore"):
+        z = estimate / se
+    half = norm.ppf((1 + LEVEL) / 2) * se
+    return pd.DataFrame(
+        {
+            "estimate": estimate,
+            "se": se,
+            "z": z,
+            "p": 2 * norm.sf(np.abs(z)),
+            "lower": estimate - half,
+            "upper": estimate + half,
+        }
+    )
+
+
+def _thetas(fit: Fit) -> list[np.ndarray]:
+    """Return the places of each effect's covariance parameters in the full vector."""
+    ends = np.cumsum([fit.model.n_fixed, *(e.covariance.n_theta for e in fit.model.effects)])
+    return [np.arange(a, b) for a, b in zip(ends[:-1], ends[1:], strict=True)]
+
+
+@double_precision
+def variance_components(fit: Fit) -> list[tuple]:
+    """Return a row per standard deviation and per correlation, with delta-method errors."""
+    vcov = fit.vcov.to_numpy()
+    rows = []
+    for effect, term, places in zip(fit.model.effects, fit.design.terms, _thetas(fit), strict=True):
+        q = effect.covariance.dimension
+
+        def derived(theta: jax.Array, effect: Effect = effect) -> jax.Array:
+            factor = effect.covariance.factor(theta)
+            covariance = factor @ factor.T
+            sd = jnp.sqrt(jnp.maximum(jnp.diagonal(covariance), 1e-300))
+            return jnp.concatenate([sd, (covariance / jnp.outer(sd, sd)).ravel()])
+
+        theta = jnp.asarray(fit.full[places])
+        found = np.asarray(derived(theta))
+        jacobian = np.asarray(jax.jacfwd(derived)(theta))
+        variance = np.einsum("ij,jk,ik->i", jacobian, vcov[np.ix_(places, places)], jacobian)
+        se = np.sqrt(np.maximum(variance, 0.0))
+        sd, correlation = found[:q], found[q:].reshape(q, q)
+        for a in range(q):
+            error = se[a] if effect.covariance.n_theta else np.nan
+            rows.append((term.group, term.effects[a], sd[a] ** 2, sd[a], np.nan, error))
+        if effect.covariance.n_theta > q:
+            for a in range(q):
+                for b in range(a):
+                    pair = f"{term.effects[b]} ~ {term.effects[a]}"
+                    shared = correlation[a, b] * sd[a] * sd[b]
+                    error = se[q + a * q + b]
+                    rows.append((term.group, pair, shared, np.nan, correlation[a, b], error))
+    return rows
+
+
+@double_precision
+def response_parameters(fit: Fit) -> list[tuple]:
+    """Return the constrained extra parameters with delta-method errors."""
+    response, n_sets = fit.model.response, fit.model.n_sets
+    size = n_sets * response.n_aux
+    if size == 0:
+        return []
+
+    def constrained(raw: jax.Array) -> jax.Array:
+        return jax.vmap(response.constrain)(raw.reshape(n_sets, -1)).ravel()
+
+    raw = jnp.asarray(fit.full[-size:])
+    jacobian = np.asarray(jax.jacfwd(constrained)(raw))
+    vcov = fit.vcov.to_numpy()[-size:, -size:]
+    se = np.sqrt(np.einsum("ij,jk,ik->i", jacobian, vcov, jacobian))
+    labels = [f"{item}: " for item in fit.design.items] if fit.model.aux_by_item else [""]
+    names = [label + name for label in labels for name in response.aux_names]
+    return list(zip(names, np.asarray(constrained(raw)), se, strict=True))
+
+
+def effect_factors(fit: Fit) -> list[np.ndarray]:
+    """Return Lambda of each effect at the estimates."""
+    return [
+        np.asarray(effect.covariance.factor(jnp.asarray(fit.full[places])))
+        for effect, places in zip(fit.model.effects, _thetas(fit), strict=True)
+    ]
+
+
+@double_precision
+def random_effects(fit: Fit, group: str) -> list[pd.DataFrame]:
+    """Return a table of random effects for each term of a group."""
+    start = 0
+    tables = []
+    for term, factor in zip(fit.design.terms, effect_factors(fit), strict=True):
+        q = len(term.effects)
+        if term.local:
+            mean = fit.moments.mean[:, start : start + q]
+            covariance = fit.moments.covariance[:, start : start + q, start : start + q]
+            start += q
+        else:
+            offset = fit.global_place(term)
+            places = offset + np.arange(len(term.levels) * q).reshape(-1, q)
+            mean = fit.moments.others[places]
+            covariance = fit.moments.others_covariance[places[:, :, None], places[:, None, :]]
+        if term.group == group:
+            tables.append(_effect_table(term, mean, covariance, factor))
+    return tables
+
+
+def _effect_table(
+    term: Term, mean: np.ndarray, covariance: np.ndarray, factor: np.ndarray
+) -> pd.DataFrame:
+    import pandas as pd
+
+    sd = np.sqrt(np.einsum("ij,njk,ik->ni", factor, covariance, factor))
+    return pd.DataFrame(
+        {
+            "level": np.repeat(term.levels, len(term.effects)),
+            "term": np.tile(np.asarray(term.effects, object), len(term.levels)),
+            "estimate": (mean @ factor.T).ravel(),
+            "sd": sd.ravel(),
+        }
+    )
+
+
+@double_precision
+def item_parameters(fit: Fit) -> ItemParameters:
+    """Return easiness and slope of every item with their joint covariance.
+
+    Where items have random residuals, their modes move with the parameters: the covariance adds
+    that derivative (by differences) and the residuals' own posterior covariance.
+    """
+    design = fit.design
+    first = np.unique(design.cell_item, return_index=True)[1]
+    about_items = np.array([role == "item" for role in design.roles], bool)
+    x = design.x[first] * about_items
+    n, p = x.shape
+    slopes = _slope_map(fit)
+    derivative = np.zeros((2 * n, len(fit.names)))
+    derivative[:n, :p] = x
+    derivative[n:] = slopes
+    slope = slopes @ fit.full if fit.has_slopes else np.ones(n)
+    derivative = derivative @ fit.select
+    easiness = x @ fit.full[:p]
+    extra = np.zeros((2 * n, 2 * n))
+    residual = [
+        k
+        for k, term in enumerate(design.terms)
+        if term.group == design.item and "(Intercept)" in term.effects
+    ]
+    if residual:
+        term = design.terms[residual[0]]
+        q = len(term.effects)
+        column = term.effects.index("(Intercept)")
+        places = fit.global_place(term) + np.arange(n * q).reshape(n, q)
+
+        def residuals(psi: np.ndarray, others: np.ndarray) -> np.ndarray:
+            full = fit.select @ psi + np.where(fit.select.any(axis=1), 0.0, fit.full)
+            theta = full[_thetas(fit)[residual[0]]]
+            factor = fit.model.effects[residual[0]].covariance.factor(jnp.asarray(theta))
+            return others[places] @ np.asarray(factor)[column]
+
+        easiness = easiness + residuals(fit.psi, fit.moments.others)
+        derivative[:n] += _difference(
+            lambda psi: residuals(psi, fit.objective.moments(psi).others), fit.psi
+        )
+        row = effect_factors(fit)[residual[0]][column]
+        own = fit.moments.others_covariance[places[:, None, :, None], places[None, :, None, :]]
+        extra[:n, :n] = np.einsum("a,ijab,b->ij", row, own, row)
+    covariance = derivative @ fit.free_covariance @ derivative.T + extra
+    return ItemParameters(easiness, slope, covariance, derivative)
+
+
+def _slope_map(fit: Fit) -> np.ndarray:
+    """Return the linear map from the full vector to each item's slope on the first dimension."""
+    n = len(fit.design.items)
+    place = fit.model.n_fixed + sum(e.covariance.n_theta for e in fit.model.effects)
+    found = np.zeros((n, len(fit.names)))
+    for effect in fit.model.effects:
+        size = effect.slope.n_slopes(fit.model.n_items, effect.covariance.dimension)
+        if size and effect.local:
+            step = effect.covariance.dimension if size > effect.covariance.dimension else 0
+            found[np.arange(n), place + step * np.arange(n)] = 1.0
+            break
+        place += size
+    return found
+
+
+def _difference(
+    function: Callable[[np.ndarray], np.ndarray], psi: np.ndarray, step: float = 1e-5
+) -> np.ndarray:
+    """Return the Jacobian of a function by central differences."""
+    columns = []
+    for j in range(len(psi)):
+        shift = np.zeros_like(psi)
+        shift[j] = step
+        columns.append((function(psi + shift) - function(psi - shift)) / (2 * step))
+    return np.stack(columns, axis=1)

@@ -1,0 +1,64 @@
+"""Fits that several tests read are made once a run; golden numbers come from tests/reference."""
+
+import functools
+import json
+import pathlib
+
+import pytest
+
+import eirt
+
+REFERENCE = pathlib.Path(__file__).parent / "reference"
+COLUMNS = {"person": "id", "item": "item", "response": "r2"}
+FEATURES = "btype + situ + mode"
+
+
+def _va():
+    return eirt.load("verbagg")
+
+
+RECIPES = {
+    "rasch": lambda va: eirt.rasch(va, **COLUMNS),
+    "1pl": lambda va: eirt.one_pl(va, **COLUMNS),
+    "2pl": lambda va: eirt.two_pl(va, **COLUMNS),
+    "lltm": lambda va: eirt.lltm(va, f"~ {FEATURES}", **COLUMNS),
+    "lltm_probit": lambda va: eirt.lltm(
+        va, f"~ {FEATURES}", family=eirt.Bernoulli("probit"), **COLUMNS
+    ),
+    "lltm_cloglog": lambda va: eirt.lltm(
+        va, f"~ {FEATURES}", family=eirt.Bernoulli("cloglog"), **COLUMNS
+    ),
+    "lltm_person": lambda va: eirt.eirm(va, f"r2 ~ {FEATURES} + Anger + Gender + (1 | id)"),
+    "latreg_rasch": lambda va: eirt.rasch(va, ability="~ Anger + Gender", **COLUMNS),
+    "latreg_2pl": lambda va: eirt.two_pl(va, ability="~ Anger + Gender", **COLUMNS),
+    "nested": lambda va: eirt.eirm(va, f"r2 ~ {FEATURES} + (1 | id) + (1 | item)"),
+    "nested_person": lambda va: eirt.lltm(
+        va, f"~ {FEATURES} + (1 | item)", ability="~ Anger + Gender", **COLUMNS
+    ),
+    "laplace": lambda va: eirt.eirm(
+        va, f"r2 ~ {FEATURES} + (1 | id) + (1 | item)", likelihood=eirt.Laplace()
+    ),
+    "laplace_slope": lambda va: eirt.eirm(
+        va, f"r2 ~ {FEATURES} + (0 + mode | id) + (1 | item)", likelihood=eirt.Laplace()
+    ),
+    "rasch_laplace": lambda va: eirt.rasch(va, likelihood=eirt.Laplace(), **COLUMNS),
+    "lsat6": lambda va: eirt.two_pl(eirt.load("lsat6"), wide=True),
+    "lsat7": lambda va: eirt.two_pl(eirt.load("lsat7"), wide=True),
+}
+
+
+@pytest.fixture(scope="session")
+def va():
+    return _va()
+
+
+@pytest.fixture(scope="session")
+def fits():
+    """Return a function from a recipe's name to its fit, made on first use."""
+    return functools.cache(lambda name: RECIPES[name](_va()))
+
+
+@pytest.fixture(scope="session")
+def reference():
+    """Return a function from a file's name to its golden numbers."""
+    return functools.cache(lambda name: json.loads((REFERENCE / f"{name}.json").read_text()))

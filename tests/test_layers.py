@@ -1,0 +1,201 @@
+"""The architecture, enforced: modules import only from lower layers, and stay small.
+
+`LAYERS` is the list of rooms in CONTRIBUTING.md. A module may import a module of a strictly lower
+layer; siblings do not import each other. A room may be a file (`design.py`) or, once split, a
+folder (`likelihood/`), where `base` is below the other files and `__init__` above them.
+
+Imports under `if TYPE_CHECKING:` are exempt, since nothing runs. Imports inside functions count
+like any other, with one exception, `LAZY_UPWARD`.
+"""
+
+import ast
+from pathlib import Path
+
+import pytest
+
+ROOT = Path(__file__).resolve().parents[1] / "eirt"
+FILES = sorted(path.relative_to(ROOT).as_posix() for path in ROOT.rglob("*.py"))
+MAX_LINES = 330
+
+ORDER = [
+    "_math _config errors progress",
+    "responses effects formula",
+    "design",
+    "model",
+    "likelihood",
+    "results",
+    "fit sample",
+    "difficulty scores diagnostics inference simulate",
+    "models datasets plots report",
+    "__init__",  # the public names
+    "demo",  # written with the public names
+    "cli",  # runs the demo
+    "__main__",
+]
+LAYERS = {room: layer for layer, rooms in enumerate(ORDER) for room in rooms.split()}
+
+# The exception: a fit is the object users hold, and `fit.plot()` or `fit.difficulty()` are doors
+# to rooms above it. These rooms may import upward, but only inside a function or method, so that
+# importing them never does.
+LAZY_UPWARD = {"results"}
+
+ADD_IT = "is in no layer: add it to ORDER in tests/test_layers.py and to CONTRIBUTING.md"
+
+
+def module_of(file: str) -> tuple[str, ...]:
+    """Turn "likelihood/base.py" into ("likelihood", "base"); a package ends in "__init__"."""
+    return tuple(file.removesuffix(".py").split("/"))
+
+
+def imports(tree: ast.Module):
+    """Yield (node, whether it is inside a function) for the imports that can run."""
+
+    def walk(node: ast.AST, lazy: bool):
+        if isinstance(node, ast.Import | ast.ImportFrom):
+            yield node, lazy
+        elif isinstance(node, ast.If) and ast.unparse(node.test).endswith("TYPE_CHECKING"):
+            for child in node.orelse:
+                yield from walk(child, lazy)
+        else:
+            inside = lazy or isinstance(node, ast.FunctionDef | ast.AsyncFunctionDef | ast.Lambda)
+            for child in ast.iter_child_nodes(node):
+                yield from walk(child, inside)
+
+    yield from walk(tree, False)
+
+
+def targets(node: ast.Import | ast.ImportFrom, module: tuple[str, ...], known: set):
+    """Yield the modules of eirt that an import statement names, as `module_of` writes them."""
+
+    def resolve(parts: tuple[str, ...]):
+        if parts in known:
+            return parts
+        if (*parts, "__init__") in known:
+            return (*parts, "__init__")
+        return None
+
+    if isinstance(node, ast.Import):
+        for alias in node.names:
+            head, *parts = alias.name.split(".")
+            if head == "eirt":
+                yield resolve(tuple(parts)) or tuple(parts)
+        return
+    parts = tuple(node.module.split(".")) if node.module else ()
+    if node.level:
+        base = module[: len(module) - node.level]
+    elif parts[:1] == ("eirt",):
+        base, parts = (), parts[1:]
+    else:
+        return
+    package = (*base, *parts)
+    for (
+        alias
+    ) in node.names:  # `from . import design` names a module, `from .design import Term` not
+        yield resolve((*package, alias.name)) or resolve(package) or package
+
+
+def rank(module: tuple[str, ...]) -> int | None:
+    return LAYERS.get(module[0] if module else "__init__")
+
+
+def rank_inside(module: tuple[str, ...]) -> int:
+    return {"base": 0, "__init__": 2}.get(module[1], 1)
+
+
+def violations(source: str, file: str, files: list[str]) -> list[str]:
+    """List what is wrong with the imports of one file, given the files of the package."""
+    module, known = module_of(file), {module_of(name) for name in files}
+    room = module[0]
+    if rank(module) is None:
+        return [f"eirt/{file}: {room!r} {ADD_IT}"]
+    found = []
+    for node, lazy in imports(ast.parse(source)):
+        for target in targets(node, module, known):
+            where = f"eirt/{file}:{node.lineno} imports {'.'.join(('eirt', *target))}"
+            if rank(target) is None:
+                found.append(f"{where}: {target[0]!r} {ADD_IT}")
+            elif target[0] == room and len(module) > 1 and len(target) > 1:
+                if rank_inside(target) >= rank_inside(module):
+                    found.append(f"{where}: within {room}/, base < the others < __init__")
+            elif rank(target) >= rank(module) and not (lazy and room in LAZY_UPWARD):
+                layers = f"layer {rank(module)} may not import layer {rank(target)}"
+                found.append(f"{where}: {layers}, only lower ones")
+    return found
+
+
+@pytest.mark.parametrize("file", FILES)
+def test_imports_go_down(file):
+    source = (ROOT / file).read_text(encoding="utf-8")
+    found = violations(source, file, FILES)
+    assert not found, "\n".join(found)
+
+
+@pytest.mark.parametrize("file", FILES)
+def test_files_are_small(file):
+    lines = len((ROOT / file).read_text(encoding="utf-8").splitlines())
+    assert lines <= MAX_LINES, f"eirt/{file} has {lines} lines: split it into a folder"
+
+
+PACKAGE = [
+    "__init__.py",
+    "_math.py",
+    "cli.py",
+    "demo.py",
+    "design.py",
+    "effects.py",
+    "likelihood/__init__.py",
+    "likelihood/base.py",
+    "likelihood/laplace.py",
+    "likelihood/nested.py",
+    "model.py",
+    "plots.py",
+    "responses.py",
+    "results.py",
+]
+
+
+@pytest.mark.parametrize(
+    ("file", "source"),
+    [
+        ("design.py", "from eirt import _math\nimport eirt._math\nfrom ._math import log1mexp"),
+        ("design.py", "import numpy\nfrom scipy import special\nfrom .effects import Effect"),
+        ("design.py", "from typing import TYPE_CHECKING\nif TYPE_CHECKING:\n    import eirt.model"),
+        ("likelihood/nested.py", "from .base import Likelihood\nfrom ..model import Model"),
+        ("likelihood/nested.py", "from . import base\nfrom eirt.likelihood.base import Likelihood"),
+        ("likelihood/__init__.py", "from .nested import Nested\nfrom . import base, laplace"),
+        ("plots.py", "from .likelihood import Nested\nfrom .results import Fit"),
+        ("results.py", "class Fit:\n    def plot(self):\n        from .plots import plot"),
+        ("__init__.py", "from .plots import plot"),
+        ("cli.py", "from .demo import main\ndef app():\n    import eirt"),
+    ],
+)
+def test_what_is_allowed(file, source):
+    assert violations(source, file, PACKAGE) == []
+
+
+@pytest.mark.parametrize(
+    ("file", "source", "message"),
+    [
+        ("design.py", "from eirt.model import Model", "layer 2 may not import layer 3"),
+        ("design.py", "from . import model", "design.py:1 imports eirt.model: layer 2"),
+        ("design.py", "import eirt.model", "layer 2 may not import layer 3"),
+        ("design.py", "def f():\n    from .model import Model", "design.py:2 imports eirt.model"),
+        ("design.py", "import eirt", "layer 2 may not import layer 9"),
+        ("design.py", "from eirt import Fit", "layer 2 may not import layer 9"),
+        ("design.py", "if not fast:\n    from .model import Model", "imports eirt.model"),
+        ("effects.py", "from .responses import Bernoulli", "layer 1 may not import layer 1"),
+        ("results.py", "from .plots import plot", "layer 5 may not import layer 8"),
+        ("model.py", "from .likelihood.base import Likelihood", "layer 3 may not import layer 4"),
+        ("likelihood/nested.py", "from .laplace import Laplace", "base < the others"),
+        ("likelihood/base.py", "from . import laplace", "base < the others"),
+        ("likelihood/base.py", "from eirt.likelihood import Nested", "base < the others"),
+        ("likelihood/nested.py", "from .. import results", "layer 4 may not import layer 5"),
+        ("demo.py", "from .cli import app", "layer 10 may not import layer 11"),
+        ("newroom.py", "", "eirt/newroom.py: 'newroom' is in no layer: add it"),
+        ("design.py", "from .newroom import x", "'newroom' is in no layer: add it"),
+    ],
+)
+def test_what_is_found(file, source, message):
+    found = violations(source, file, [*PACKAGE, file])
+    assert len(found) == 1
+    assert message in found[0]
