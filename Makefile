@@ -31,7 +31,7 @@ format: $(EDITABLE)  ## fix style and formatting
 	$(BIN)/ruff format .
 
 types: $(EDITABLE)  ## check the types
-	$(BIN)/pyright --pythonpath $(BIN)/python
+	$(BIN)/mypy
 
 tutorials: $(EDITABLE)  ## run every tutorial
 	set -e; for file in tutorials/*.py; do echo "== $$file"; MPLBACKEND=Agg $(BIN)/python "$$file"; done

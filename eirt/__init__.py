@@ -1,13 +1,14 @@
 """eirt: explanatory item response theory on JAX."""
 
+from eirt.certificate import Certificate
 from eirt.datasets import datasets, describe, load
 from eirt.errors import ConvergenceWarning, DataError, FormulaError
-from eirt.fit import LBFGS, Newton, QuasiNewton
 from eirt.inference import compare
 from eirt.likelihood import AdaptiveQuadrature, Laplace, Nested, Normal, Quadrature
 from eirt.models import eirm, lltm, one_pl, rasch, two_pl
+from eirt.optimisers import LBFGS, Newton, QuasiNewton
 from eirt.responses import Bernoulli, Cumulative, Poisson
-from eirt.results import Certificate, Fit
+from eirt.results import Fit
 
 __version__ = "0.1.0"
 

@@ -35,7 +35,7 @@ def cache_directory() -> pathlib.Path | None:
 @functools.cache
 def enable_cache() -> bool:
     """Turn on JAX's persistent compilation cache once; False where it is off or not writable."""
-    if jax.config.jax_compilation_cache_dir is not None:
+    if getattr(jax.config, "jax_compilation_cache_dir", None) is not None:
         return True
     directory = cache_directory()
     if directory is None:

@@ -7,7 +7,7 @@ did not converge (its results are written all the same), 130 for Ctrl-C.
 from __future__ import annotations
 
 import contextlib
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any, Literal
 
@@ -21,11 +21,12 @@ if TYPE_CHECKING:
     from eirt.responses import Response
 
 UNUSABLE, NOT_CONVERGED, INTERRUPTED = 3, 4, 130
+MOST_ITEMS = 40  # printed
 
-BY_ITEM = ("rasch", "1pl", "2pl")
-DOORS = {"rasch": "rasch", "1pl": "one_pl", "2pl": "two_pl", "lltm": "lltm", "eirm": "eirm"}
+BY_ITEM = {"rasch": "rasch", "1pl": "one_pl", "2pl": "two_pl"}
+DOORS = BY_ITEM | {"lltm": "lltm", "eirm": "eirm"}
+ON_NODES = {"quadrature": "Quadrature", "adaptive": "AdaptiveQuadrature", "nested": "Nested"}
 
-# What a list of choices offers is spelled here once, for the help and for the check.
 Model = Literal["rasch", "1pl", "2pl", "lltm"]
 LinkName = Literal["logit", "probit", "cloglog", "loglog", "cauchit"]
 Family = Literal["bernoulli", "cumulative", "poisson"]
@@ -33,8 +34,14 @@ Elimination = Literal["auto", "quadrature", "adaptive", "laplace", "nested"]
 Missing = Literal["error", "drop"]
 Duplicates = Literal["error", "first", "keep"]
 Extreme = Literal["error", "drop", "keep"]
-
+Progress = Annotated[bool | None, typer.Option(help="Print iterations.", show_default="if long")]
 Out = Annotated[Path | None, typer.Option(help="Folder for tables and plots; made if absent.")]
+
+FORMULA = (
+    "Features of items with --model lltm: '~ x + (1 | item)'. Without --model a mixed model: "
+    "'resp ~ x + (1 | id) + (1 | item)'."
+)
+EXTREME = "Items that all answered alike; keep adds a prior, easiness ~ normal(0, 3)."
 
 app = typer.Typer(no_args_is_help=True, add_completion=False, pretty_exceptions_enable=False)
 
@@ -62,9 +69,9 @@ def run_demo(
     quiet: Annotated[bool, typer.Option("--quiet", help="Leave out the iterations.")] = False,
 ) -> None:
     """Explain verbal aggression by features of items and persons: real data, six models."""
-    with _errors(OSError):
-        from eirt import demo
+    from eirt import demo
 
+    with _errors(OSError):
         fits = demo.run(out, quiet)
     for found in fits.values():
         _stop_unless_converged(found)
@@ -75,30 +82,20 @@ def list_datasets() -> None:
     """List the data sets that come with eirt."""
     from eirt import datasets
 
-    for row in datasets().itertuples():
-        typer.echo(f"{row.name:<14}{row.persons_or_rows:>8} rows  {row.description}")
+    for name, rows, _, description in datasets().to_numpy():
+        typer.echo(f"{name:<14}{rows:>8} rows  {description}")
 
 
 @app.command("fit")
 def fit_file(
     file: Annotated[Path, typer.Argument(help="CSV or Parquet, one row a response.")],
     model: Annotated[Model | None, typer.Option(help="A named model.")] = None,
-    formula: Annotated[
-        str | None,
-        typer.Option(
-            help="With --model lltm, item features: '~ x + (1 | item)'. Without --model, a mixed "
-            "model: 'resp ~ x + (1 | id) + (1 | item)'."
-        ),
-    ] = None,
+    formula: Annotated[str | None, typer.Option(help=FORMULA)] = None,
     ability: Annotated[str | None, typer.Option(help="Covariates of persons: '~ z'.")] = None,
-    person: Annotated[str | None, typer.Option(help="Person column.", show_default="id")] = None,
-    item: Annotated[str | None, typer.Option(help="Item column.", show_default="item")] = None,
-    response: Annotated[
-        str | None, typer.Option(help="Response column.", show_default="resp")
-    ] = None,
-    wide: Annotated[
-        bool, typer.Option("--wide", help="One row a person, one column an item.")
-    ] = False,
+    person: Annotated[str | None, typer.Option(help="Its column.", show_default="id")] = None,
+    item: Annotated[str | None, typer.Option(help="Its column.", show_default="item")] = None,
+    response: Annotated[str | None, typer.Option(help="Its column.", show_default="resp")] = None,
+    wide: Annotated[bool, typer.Option("--wide", help="A row a person, a column an item.")] = False,
     link: Annotated[LinkName, typer.Option(help="Link of the response.")] = "logit",
     family: Annotated[Family, typer.Option(help="Distribution of the response.")] = "bernoulli",
     likelihood: Annotated[Elimination, typer.Option(help="How to integrate effects.")] = "auto",
@@ -106,34 +103,27 @@ def fit_file(
     reference: Annotated[str | None, typer.Option(help="Response level that counts as 0.")] = None,
     missing: Annotated[Missing, typer.Option(help="Rows with missing covariates.")] = "error",
     duplicates: Annotated[Duplicates, typer.Option(help="Repeated person-item rows.")] = "error",
-    extreme: Annotated[
-        Extreme,
-        typer.Option(help="Items all answered alike; 'keep' adds a prior, easiness ~ N(0, 3^2)."),
-    ] = "error",
-    progress: Annotated[
-        bool | None,
-        typer.Option(help="Print iterations.", show_default="of long fits"),
-    ] = None,
+    extreme: Annotated[Extreme, typer.Option(help=EXTREME)] = "error",
+    progress: Progress = None,
     out: Out = None,
 ) -> None:
     """Fit a model to a file of responses; print it, and write its tables to --out."""
+    import eirt
+
     door = model or ("eirm" if (formula or "").partition("~")[0].strip() else "")
     columns = {"person": person, "item": item, "response": response}
     arguments = {"formula": formula, "ability": ability, "wide": wide} | columns
     given = {name: value for name, value in arguments.items() if value}
     _refuse_misfits(door, given)
-    options = {
+    options: dict[str, Any] = {"missing": missing, "duplicates": duplicates, "extreme": extreme} | {
         "family": _family(family, link),
         "likelihood": _likelihood(likelihood, nodes),
-        "missing": missing,
-        "duplicates": duplicates,
-        "extreme": extreme,
-        "priors": _priors(extreme),
+        "priors": {"easiness": eirt.Normal(0, 3)} if extreme == "keep" else {},
         "progress": progress,
     }
     with _errors(ValueError, OSError, ImportError):
         frame = _read(file, _labels(given))
-        options["reference"] = _level(frame, given, reference)
+        options["reference"] = reference and _level(frame, given, reference)
         found = _fit(door, frame, given | options)
     with _errors(OSError):
         _print(found)
@@ -158,47 +148,32 @@ def _refuse_misfits(door: str, given: Mapping[str, Any]) -> None:
             raise typer.BadParameter(message)
 
 
-def _family(family: Family, link: LinkName) -> Response:
+def _family(name: Family, link: LinkName) -> Response:
     import eirt
 
-    if family == "poisson":
-        if link != "logit":
-            raise typer.BadParameter("--family poisson has its own link, the logarithm.")
-        return eirt.Poisson()
-    return eirt.Bernoulli(link) if family == "bernoulli" else eirt.Cumulative(link)
+    if name == "poisson" and link != "logit":
+        raise typer.BadParameter("--family poisson has its own link, the logarithm.")
+    return getattr(eirt, name.capitalize())(*([] if name == "poisson" else [link]))
 
 
 def _likelihood(name: Elimination, nodes: int | None) -> Likelihood | None:
     import eirt
 
-    on_nodes: dict[str, Callable[..., Likelihood]] = {
-        "quadrature": eirt.Quadrature,
-        "adaptive": eirt.AdaptiveQuadrature,
-        "nested": eirt.Nested,
-    }
-    if name in on_nodes:
-        return on_nodes[name]() if nodes is None else on_nodes[name](nodes)
+    if name in ON_NODES:
+        return getattr(eirt, ON_NODES[name])(*([] if nodes is None else [nodes]))
     if nodes is not None:
-        raise typer.BadParameter(f"--nodes goes with --likelihood {', '.join(on_nodes)}.")
+        raise typer.BadParameter(f"--nodes goes with --likelihood {', '.join(ON_NODES)}.")
     return eirt.Laplace() if name == "laplace" else None
-
-
-def _priors(extreme: Extreme) -> dict[str, Any]:
-    import eirt
-
-    return {"easiness": eirt.Normal(0, 3)} if extreme == "keep" else {}
 
 
 def _labels(given: Mapping[str, Any]) -> list[str]:
     """Return the columns that hold labels, whatever they look like: persons, items, groups."""
     from eirt.formula import parse, variables
 
-    labels = {given.get("person", "id"), given.get("item", "item")}
-    if "formula" in given:
-        asked = parse(given["formula"])
-        groups = {name for term in asked.random for name in term.group}
-        labels |= groups - set(variables(asked.fixed))
-    return sorted(labels)
+    asked = parse(given.get("formula", "~ 1"))
+    groups = {name for term in asked.random for name in term.group} - set(variables(asked.fixed))
+    items = set() if "wide" in given else {given.get("item", "item")}
+    return sorted({given.get("person", "id")} | items | groups)
 
 
 def _read(path: Path, labels: list[str]) -> pd.DataFrame:
@@ -208,33 +183,25 @@ def _read(path: Path, labels: list[str]) -> pd.DataFrame:
     from eirt.frames import to_pandas
 
     frame = to_pandas(path)
-    labels = [
-        name
-        for name in labels
-        if name in frame.columns and not isinstance(frame[name].dtype, pd.CategoricalDtype)
-    ]
+    labels = [name for name in labels if name in frame and frame[name].dtype != "category"]
     if path.suffix.lower() in {".parquet", ".pq"}:
         text = frame[labels].convert_dtypes()
     else:
-        text = pd.read_csv(
-            path, sep="\t" if ".tsv" in path.name else ",", usecols=labels, dtype=str
-        )
-    return frame.assign(**{name: text[name].map(str, na_action="ignore") for name in labels})
+        mark = "\t" if ".tsv" in path.name else ","
+        text = pd.read_csv(path, sep=mark, usecols=labels, dtype=str)
+    return frame.assign(**{name: pd.Series(text[name]).map(str, "ignore") for name in labels})
 
 
-def _level(frame: pd.DataFrame, given: Mapping[str, Any], text: str | None) -> Any:
+def _level(frame: pd.DataFrame, given: Mapping[str, Any], text: str) -> Any:
     """Return the response level that prints as `text`, or the text where there is none."""
-    if text is None:
-        return None
+    import pandas as pd
+
     from eirt.formula import parse
 
-    name = given.get("response") or parse(given.get("formula", "resp ~ 1")).response
-    columns = (
-        frame[[name]] if name in frame.columns else frame.drop(columns=given.get("person", []))
-    )
-    values = columns.convert_dtypes()
-    known = {str(value): value for column in values for value in values[column].dropna().unique()}
-    return known.get(text, text)
+    name = given.get("response") or parse(given.get("formula", "resp ~ 1")).response or "resp"
+    columns = [name] if name in frame else [name for name in frame if name not in _labels(given)]
+    levels = [pd.Series(frame[column]).convert_dtypes().unique() for column in columns]
+    return {str(level): level for some in levels for level in some}.get(text, text)
 
 
 def _fit(door: str, frame: pd.DataFrame, arguments: Mapping[str, Any]) -> Fit:
@@ -242,11 +209,14 @@ def _fit(door: str, frame: pd.DataFrame, arguments: Mapping[str, Any]) -> Fit:
 
     import eirt
 
-    fit: Callable[..., Fit] = getattr(eirt, DOORS[door])
     with warnings.catch_warnings():
         # said once, in our own words, when the results are safe
         warnings.simplefilter("ignore", eirt.ConvergenceWarning)
-        return fit(frame, **arguments)
+        return getattr(eirt, DOORS[door])(frame, **arguments)
+
+
+def _has_difficulties(found: Fit) -> bool:
+    return found.design.item is not None and found.model.dimension == 1
 
 
 def _tables(found: Fit) -> dict[str, pd.DataFrame]:
@@ -256,8 +226,8 @@ def _tables(found: Fit) -> dict[str, pd.DataFrame]:
         tables["response_parameters"] = found.response_parameters
     if found.design.item is not None:
         tables["items"] = found.items
-        if found.model.dimension == 1:
-            tables["difficulty"] = found.difficulty()
+    if _has_difficulties(found):
+        tables["difficulty"] = found.difficulty()
     if found.model.dimension:
         tables["persons"] = found.persons()
     groups = dict.fromkeys(term.group for term in found.design.terms)
@@ -268,8 +238,11 @@ def _print(found: Fit) -> None:
     from eirt.report import frame_text
 
     typer.echo(str(found))
-    if found.design.item is not None and found.model.dimension == 1:
-        typer.echo(f"\nDifficulties\n{frame_text(found.difficulty())}")
+    if _has_difficulties(found):
+        table = found.difficulty()
+        typer.echo(f"\nDifficulties\n{frame_text(table.head(MOST_ITEMS))}")
+        if len(table) > MOST_ITEMS:
+            typer.echo(f"... {len(table) - MOST_ITEMS} more items; --out writes them all")
 
 
 def _write(found: Fit, out: Path) -> None:
@@ -281,9 +254,10 @@ def _write(found: Fit, out: Path) -> None:
         table.to_csv(out / f"{name}.csv", index=False)
     (out / "fit.json").write_text(json.dumps(_numbers(found), indent=2) + "\n", encoding="utf-8")
     (out / "summary.txt").write_text(f"{found}\n", encoding="utf-8")
-    if found.design.item is not None and found.model.dimension == 1:
+    if _has_difficulties(found):
         found.plot("wright").save(out / "wright.png")
-        found.plot("icc").save(out / "icc.png")
+        if found.model.response.kind == "binary":
+            found.plot("icc").save(out / "icc.png")
     typer.echo(f"\nWrote {out}")
 
 
@@ -292,33 +266,16 @@ def _numbers(found: Fit) -> dict[str, Any]:
     import dataclasses
     import math
 
-    numbers = {
-        "model": found.name,
-        "loglik": found.loglik,
-        "aic": found.aic,
-        "bic": found.bic,
-        "n_params": found.n_params,
-        "n_obs": found.n_obs,
-        "converged": found.converged,
-        "likelihood": found.likelihood.name,
-        "formula": _formula_text(found),
-    }
-
-    def plain(value: Any) -> Any:
-        return None if isinstance(value, float) and not math.isfinite(value) else value
-
-    certificate = dataclasses.asdict(found.certificate)
-    return {name: plain(value) for name, value in numbers.items()} | {
-        "certificate": {name: plain(value) for name, value in certificate.items()}
-    }
-
-
-def _formula_text(found: Fit) -> str:
     asked = found.design.formula
-    bars = [
-        f"({term.effects} {'|' if term.correlated else '||'} {term.label})" for term in asked.random
-    ]
-    return f"{asked.response} ~ {' + '.join([asked.fixed, *bars])}"
+    bars = {True: "|", False: "||"}
+    terms = [f"({term.effects} {bars[term.correlated]} {term.label})" for term in asked.random]
+    names = ("name", "loglik", "aic", "bic", "n_params", "n_obs", "converged")
+    certificate = dataclasses.asdict(found.certificate).items()
+    return {name: getattr(found, name) for name in names} | {
+        "likelihood": found.likelihood.name,
+        "formula": f"{asked.response} ~ {' + '.join([asked.fixed, *terms])}",
+        "certificate": {k: v if v is None or math.isfinite(v) else None for k, v in certificate},
+    }
 
 
 @contextlib.contextmanager

@@ -29,6 +29,20 @@ would show them ({n} responses, r2: Y or N). Each item crosses
   mode   wanting to do it or actually doing it
 Of each student the trait anger score (Anger) and the gender are known."""
 
+MODELS = f"""\
+  Rasch             an easiness per item; slope 1, sd of ability estimated
+  1PL               the same on another scale: one slope estimated, sd of ability 1
+  2PL               an easiness and a slope per item
+  LLTM              easiness explained by features of items: {FEATURES}
+  LLTM + residuals  and by what those leave unexplained: {RESIDUALS}
+  Explanatory       and ability explained by features of persons: {ABILITY}
+"""
+
+COLUMN_HEADS = (
+    "model             likelihood  log-likelihood  seconds  certificate  gradient  "
+    "quadrature   Laplace"
+)
+
 
 def run(out: Path | None = None, quiet: bool = False) -> dict[str, Fit]:
     """Fit six models to the verbal aggression data and print what they say.
@@ -43,13 +57,15 @@ def run(out: Path | None = None, quiet: bool = False) -> dict[str, Fit]:
     data = eirt.load("verbagg")
     _title("The data")
     print(ABOUT.format(persons=data["id"].nunique(), items=data["item"].nunique(), n=len(data)))
-    _title("Six models")
+    _title("Six models, with the gradient and the errors of quadrature and Laplace's method")
+    print(MODELS)
+    print(COLUMN_HEADS)
     fits = _fit_all(data, quiet)
     comparison = eirt.compare(*fits.values())
     _print_effects(fits)
     _print_difficulties(fits)
     _title("Which model? (smallest first; chi2 tests a model against the one under `against`)")
-    print(report.frame_text(comparison))
+    print(report.frame_text(comparison.drop(columns="likelihood")))
     _print_features(fits["explanatory"], data)
     _print_standard_errors(fits["lltm"], fits["lltm_residuals"])
     if out is not None:
@@ -64,8 +80,10 @@ def _fit_all(data: pd.DataFrame, quiet: bool) -> dict[str, Fit]:
         "1pl": lambda: eirt.one_pl(data, **options),
         "2pl": lambda: eirt.two_pl(data, **options),
         "lltm": lambda: eirt.lltm(data, FEATURES, **options),
-        "lltm_residuals": lambda: eirt.lltm(data, RESIDUALS, **options),
-        "explanatory": lambda: eirt.lltm(data, RESIDUALS, ability=ABILITY, **options),
+        "lltm_residuals": lambda: eirt.lltm(data, RESIDUALS, name="LLTM + residuals", **options),
+        "explanatory": lambda: eirt.lltm(
+            data, RESIDUALS, ability=ABILITY, name="Explanatory", **options
+        ),
     }
     fits = {}
     for key, fit in models.items():
@@ -76,15 +94,16 @@ def _fit_all(data: pd.DataFrame, quiet: bool) -> dict[str, Fit]:
 
 
 def _line(fit: Fit, seconds: float) -> str:
-    """Return log-likelihood, time and certificate of a fit in a line."""
-    certificate = fit.certificate
-    verdict = "converged" if fit.converged else "NOT converged"
-    errors = {"quadrature": fit.quadrature_error, "Laplace": fit.laplace_error}
-    known = [f", {name} error {error:.0e}" for name, error in errors.items() if error is not None]
-    return (
-        f"{fit.name:<43}{fit.loglik:>11.3f}{seconds:>6.1f} s  {verdict} in "
-        f"{certificate.iterations} iterations, gradient {certificate.gradient:.0e}{''.join(known)}"
+    """Return log-likelihood, time and certificate of a fit in a line under `COLUMN_HEADS`."""
+    verdict = "converged" if fit.converged else "FAILED"
+    quadrature, laplace = (
+        "" if error is None else f"{abs(error):.0e}"
+        for error in (fit.quadrature_error, fit.laplace_error)
     )
+    return (
+        f"{fit.name:<18}{fit.likelihood.name:<12}{fit.loglik:>14.3f}{seconds:>9.1f}  {verdict:<11}"
+        f"{fit.certificate.gradient:>10.0e}{quadrature:>12}{laplace:>10}"
+    ).rstrip()
 
 
 def _print_effects(fits: dict[str, Fit]) -> None:
@@ -110,13 +129,10 @@ def _print_difficulties(fits: dict[str, Fit]) -> None:
 
 def difficulties(rasch: Fit, one_pl: Fit) -> pd.DataFrame:
     """Return difficulties of the Rasch model on its own and the standard scale, and of the 1PL."""
-    table = rasch.difficulty()[["item", "difficulty", "se"]]
-    return table.rename(columns={"difficulty": "rasch"}).assign(
-        **{
-            "rasch_standardised": rasch.difficulty(scale="standard")["difficulty"],
-            "1pl": one_pl.difficulty()["difficulty"],
-        }
-    )
+    table = rasch.difficulty().rename(columns={"difficulty": "rasch"})
+    table["rasch_standardised"] = rasch.difficulty(scale="standard")["difficulty"]
+    table["1pl"] = one_pl.difficulty()["difficulty"]
+    return table.filter(["item", "rasch", "se", "rasch_standardised", "1pl"])
 
 
 def _print_features(fit: Fit, data: pd.DataFrame) -> None:
@@ -145,18 +161,23 @@ def sentence(row: dict[str, Any], data: pd.DataFrame) -> str:
     ...     "probability": -0.1,
     ... }
     >>> print(sentence(row, data))
-    mode, do rather than want: multiplies the odds of a verbally aggressive response by 0.50
-      (95% CI 0.40 to 0.60) and changes its probability by -10.0 percentage points on average.
+    Do rather than want (mode) multiplies the odds of a verbally aggressive response by 0.50 (95% CI
+      0.40 to 0.60) and changes its probability by -10.0 percentage points on average.
     """
+    import textwrap
+
     feature, _, level = row["term"].rstrip("]").partition("[")
-    what = f"{level} rather than {data[feature].cat.categories[0]}" if level else "one unit more"
+    what = f"one unit more of {feature}"
+    if level:
+        what = f"{level} rather than {data[feature].cat.categories[0]} ({feature})"
     lower, upper = row["odds_ratio_lower"], row["odds_ratio_upper"]
     unsettled = ", which includes 1" if lower < 1 < upper else ""
-    return (
-        f"{feature}, {what}: multiplies the odds of a verbally aggressive response by "
-        f"{row['odds_ratio']:.2f}\n  (95% CI {lower:.2f} to {upper:.2f}{unsettled}) and changes "
-        f"its probability by {100 * row['probability']:+.1f} percentage points on average."
+    said = (
+        f"{what[0].upper()}{what[1:]} multiplies the odds of a verbally aggressive response by "
+        f"{row['odds_ratio']:.2f} (95% CI {lower:.2f} to {upper:.2f}{unsettled}) and changes its "
+        f"probability by {100 * row['probability']:+.1f} percentage points on average."
     )
+    return textwrap.fill(said, 98, subsequent_indent="  ")
 
 
 def _print_standard_errors(without: Fit, with_residuals: Fit) -> None:
@@ -202,7 +223,7 @@ def _write(fits: dict[str, Fit], comparison: pd.DataFrame, out: Path) -> None:
     fits["rasch"].plot("wright", colour="btype").save(out / "wright.png")
     fits["2pl"].plot("icc").save(out / "icc.png")
     summary = report.markdown(list(fits.values()), comparison)
-    (out / "summary.md").write_text(f"{summary}\n", encoding="utf-8")
+    (out / "summary.md").write_text(summary, encoding="utf-8")
     print(f"\nTables, plots and summary.md are in {out}.")
 
 

@@ -3,14 +3,20 @@
 from __future__ import annotations
 
 import functools
-from collections.abc import Hashable, Sequence
 from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING, Any, Self
 
 import numpy as np
 
-from eirt.errors import DataError, listing
-from eirt.formula import Formula, RandomTerm, formula_columns, model_matrix, variables
+from eirt.factors import combine, constant_within, factor_codes, first_of
+from eirt.formula import (
+    Formula,
+    RandomTerm,
+    formula_columns,
+    model_matrix,
+    refuse_collinear,
+    variables,
+)
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -141,9 +147,9 @@ class Design:
     def _role(self, j: int) -> str:
         if j in self.person_columns:
             return "person"
-        if self.item is None or _constant_within(self.x[:, j], self.cell_item):
+        if self.item is None or constant_within(self.x[:, j], self.cell_item):
             return "item"
-        constant = _constant_within(self.x[self.obs_cell, j], self.obs_person)
+        constant = constant_within(self.x[self.obs_cell, j], self.obs_person)
         return "person" if constant else "both"
 
     @property
@@ -157,51 +163,6 @@ class Design:
         rows = self.x[self.obs_cell[obs]]
         rows[:, self.person_columns] = self.person_x[self.obs_person[obs]]
         return rows
-
-
-def _constant_within(values: np.ndarray, group: np.ndarray) -> bool:
-    first = np.empty(group.max() + 1, values.dtype)
-    first[group[::-1]] = values[::-1]
-    return bool(np.all(values == first[group]))
-
-
-def factor_codes(frame: pd.DataFrame, columns: Sequence[str]) -> tuple[np.ndarray, np.ndarray]:
-    """Return integer codes and labels of the combinations of some columns.
-
-    Levels keep a categorical's order, otherwise the order of appearance; labels of several
-    columns are joined by ':'.
-    """
-    import pandas as pd
-
-    if len(columns) == 1:
-        column = frame[columns[0]]
-        if isinstance(column.dtype, pd.CategoricalDtype):
-            column = column.cat.remove_unused_categories()
-            return column.cat.codes.to_numpy(np.int64), column.cat.categories.to_numpy(object)
-        codes, levels = pd.factorize(column)
-        return codes, np.asarray(levels, dtype=object)
-    codes = _combine(frame, columns)
-    first = _first(codes)
-    parts = [frame[name].iloc[first].astype(str).to_numpy() for name in columns]
-    return codes, np.array([":".join(part) for part in zip(*parts, strict=True)], dtype=object)
-
-
-def _combine(frame: pd.DataFrame, columns: Sequence[Hashable]) -> np.ndarray:
-    """Return one integer per distinct combination, in order of appearance."""
-    import pandas as pd
-
-    codes = np.zeros(len(frame), np.int64)
-    for name in columns:
-        column = pd.factorize(frame[name])[0].astype(np.int64)
-        codes = pd.factorize(codes * (column.max() + 1) + column)[0].astype(np.int64)
-    return codes
-
-
-def _first(codes: np.ndarray) -> np.ndarray:
-    """Return where each code appears first."""
-    first = np.empty(codes.max() + 1, np.int64)
-    first[codes[::-1]] = np.arange(len(codes))[::-1]
-    return first
 
 
 def build(
@@ -244,23 +205,23 @@ def build(
     key = list(variables(formula.fixed)) + ([item] if item else [])
     for term in formula.random:
         key += [*variables(term.effects), *(term.group if term.label != person else ())]
-    cell = _combine(frame, list(dict.fromkeys(key)))
-    first = _first(cell)
+    cell = combine(frame, list(dict.fromkeys(key)))
+    first = first_of(cell)
     x, x_names, spec = model_matrix(formula.fixed, frame, first)
     if not intercept:
         keep = [j for j, name in enumerate(x_names) if name != "(Intercept)"]
         x, x_names = x[:, keep], tuple(x_names[j] for j in keep)
-    _refuse_collinear(x, x_names)
+    refuse_collinear(x, x_names)
     terms = tuple(_term(term, frame, first, groups[term.label], person) for term in formula.random)
     obs_person, persons = groups[person] if person else (np.arange(len(y)), np.arange(len(y)))
     obs_item, items = factor_codes(frame, [item]) if item else (np.zeros(len(y), int), np.zeros(0))
     moved = _person_columns(x, cell, obs_person, terms)
-    person_x = x[cell[_first(obs_person)]][:, moved]
+    person_x = x[cell[first_of(obs_person)]][:, moved]
     x[:, moved] = 0.0
     merged = _merge(x, terms, obs_item[first])
-    keep = _first(merged)
-    first, cell, x = first[keep], merged[cell], x[keep]
-    terms = tuple(term.at(keep) for term in terms)
+    kept = first_of(merged)
+    first, cell, x = first[kept], merged[cell], x[kept]
+    terms = tuple(term.at(kept) for term in terms)
     row_cell, row_y, obs_row = _rows(cell, y)
     return Design(
         response=response,
@@ -313,7 +274,7 @@ def _person_columns(
     if not intercepts:
         return np.zeros(0, int)
     varies = np.flatnonzero(np.ptp(x, axis=0) > 0)
-    return np.array([j for j in varies if _constant_within(x[cell, j], person)], int)
+    return np.array([j for j in varies if constant_within(x[cell, j], person)], int)
 
 
 def _merge(x: np.ndarray, terms: tuple[Term, ...], item: np.ndarray) -> np.ndarray:
@@ -322,7 +283,7 @@ def _merge(x: np.ndarray, terms: tuple[Term, ...], item: np.ndarray) -> np.ndarr
 
     indices = [term.index for term in terms if term.index is not None]
     columns = [*x.T, *(column for term in terms for column in term.z.T), *indices, item]
-    return _combine(pd.DataFrame(dict(enumerate(columns))), range(len(columns)))
+    return combine(pd.DataFrame(dict(enumerate(columns))), range(len(columns)))
 
 
 def _rows(cell: np.ndarray, y: np.ndarray) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
@@ -330,28 +291,3 @@ def _rows(cell: np.ndarray, y: np.ndarray) -> tuple[np.ndarray, np.ndarray, np.n
     values, code = np.unique(y, return_inverse=True)
     pairs, obs_row = np.unique(cell * len(values) + code, return_inverse=True)
     return pairs // len(values), values[pairs % len(values)], obs_row
-
-
-def _refuse_collinear(x: np.ndarray, names: tuple[str, ...]) -> None:
-    """Refuse columns that are combinations of the columns before them.
-
-    Raises:
-        DataError: naming each such column and what it depends on.
-    """
-    scale = np.sqrt((x**2).sum(axis=0))
-    if np.any(scale == 0):
-        empty = [name for name, s in zip(names, scale, strict=True) if s == 0]
-        raise DataError(f"{listing(empty)} is zero in every row; remove it from the formula.")
-    triangle = np.linalg.qr(x / scale, mode="r")
-    pivots = np.zeros(x.shape[1])
-    pivots[: len(triangle)] = np.abs(np.diagonal(triangle))
-    dependent = np.flatnonzero(pivots < 1e-9)
-    if len(dependent) == 0:
-        return
-    j = int(dependent[0])
-    weights = np.linalg.lstsq(x[:, :j], x[:, j], rcond=None)[0]
-    partners = [names[i] for i in np.flatnonzero(np.abs(weights) > 1e-8)]
-    raise DataError(
-        f"The column {names[j]!r} is collinear: it is a combination of {listing(partners)}; "
-        "remove one of them from the formula."
-    )

@@ -118,7 +118,9 @@ def difficulty(fit: Fit, identification: str = "ability", scale: str = "model") 
     names = fit.design.items
     known = ["ability", "items", *map(str, names)]
     if scale not in SCALES:
-        raise ValueError(f"No scale {scale!r}; there are {', '.join(SCALES)}.{nearest(scale, SCALES)}")
+        raise ValueError(
+            f"No scale {scale!r}; there are {', '.join(SCALES)}.{nearest(scale, SCALES)}"
+        )
     if identification not in known:
         raise ValueError(
             f"No identification {identification!r}; there are {listing(known, 4)}."

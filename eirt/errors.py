@@ -1,6 +1,9 @@
 """Errors and warnings that speak to the person who typed the call."""
 
 import difflib
+import pathlib
+import sys
+import warnings
 from collections.abc import Iterable
 
 
@@ -35,3 +38,12 @@ def listing(values: Iterable[object], most: int = 5) -> str:
     shown = [str(value) for value in values]
     rest = len(shown) - most
     return ", ".join(shown[:most]) + (f" and {rest} more" if rest > 0 else "")
+
+
+def warn_caller(message: str, category: type[Warning]) -> None:
+    """Warn at the line outside this package that led here."""
+    package = str(pathlib.Path(__file__).parent)
+    level, frame = 1, sys._getframe()
+    while frame.f_back is not None and frame.f_code.co_filename.startswith(package):
+        level, frame = level + 1, frame.f_back
+    warnings.warn(message, category, stacklevel=level)

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from eirt.errors import FormulaError, listing, nearest
+from eirt.errors import DataError, FormulaError, listing, nearest
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -137,14 +137,18 @@ def _random_terms(inner: str, piece: str) -> list[RandomTerm]:
 
 
 def variables(text: str) -> tuple[str, ...]:
-    """Return the column names that a right-hand side uses."""
-    import formulaic
+    """Return the column names that a right-hand side uses, in order.
 
-    try:
-        names = formulaic.Formula(text).required_variables
-    except Exception as error:
-        raise FormulaError(f"The formula part {text!r} cannot be read: {error}") from None
-    return tuple(sorted(str(name) for name in names))
+    Functions, keywords, attributes and quoted strings are not columns; a name in backticks is,
+    whatever it holds.
+
+    >>> variables("np.log(rt) + C(group, Treatment('a')) * `my item`")
+    ('rt', 'group', 'my item')
+    """
+    unquoted = re.sub(r"'[^']*'|\"[^\"]*\"", "", text)
+    found = re.findall(r"`([^`]+)`|(?<![\w.])([A-Za-z_]\w*)(?!\w|\s*\(|\.\w|\s*=(?!=))", unquoted)
+    names = [quoted or plain for quoted, plain in found]
+    return tuple(dict.fromkeys(name for name in names if name not in {"True", "False", "None"}))
 
 
 def formula_columns(formula: Formula) -> tuple[str, ...]:
@@ -183,7 +187,7 @@ def model_matrix(
     except Exception as error:
         raise FormulaError(f"The formula part {text!r} cannot be evaluated: {error}") from None
     names = tuple(clean_name(str(name)) for name in matrix.columns)
-    values = np.asarray(matrix, dtype=float)
+    values = np.array(matrix, dtype=float)
     return values[first] if whole else values, names, matrix.model_spec
 
 
@@ -204,3 +208,28 @@ def model_columns(spec: Any, frame: pd.DataFrame, names: tuple[str, ...]) -> np.
 def clean_name(name: str) -> str:
     """Write a treatment-coded level without its mark: "mode[T.do]" becomes "mode[do]"."""
     return name.replace("[T.", "[").replace("Intercept", "(Intercept)")
+
+
+def refuse_collinear(x: np.ndarray, names: tuple[str, ...]) -> None:
+    """Refuse columns that are combinations of the columns before them.
+
+    Raises:
+        DataError: naming each such column and what it depends on.
+    """
+    scale = np.sqrt((x**2).sum(axis=0))
+    if np.any(scale == 0):
+        empty = [name for name, s in zip(names, scale, strict=True) if s == 0]
+        raise DataError(f"{listing(empty)} is zero in every row; remove it from the formula.")
+    triangle = np.linalg.qr(x / scale, mode="r")
+    pivots = np.zeros(x.shape[1])
+    pivots[: len(triangle)] = np.abs(np.diagonal(triangle))
+    dependent = np.flatnonzero(pivots < 1e-9)
+    if len(dependent) == 0:
+        return
+    j = int(dependent[0])
+    weights = np.linalg.lstsq(x[:, :j], x[:, j], rcond=None)[0]
+    partners = [names[i] for i in np.flatnonzero(np.abs(weights) > 1e-8)]
+    raise DataError(
+        f"The column {names[j]!r} is collinear: it is a combination of {listing(partners)}; "
+        "remove one of them from the formula."
+    )

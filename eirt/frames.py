@@ -51,7 +51,9 @@ def _read(path: pathlib.Path) -> pd.DataFrame:
             return pd.read_csv(path, sep="\t" if ".tsv" in path.name else ",")
         except pd.errors.EmptyDataError:
             raise DataError(f"The file {str(path)!r} is empty; check how it was written.") from None
-    raise DataError(f"The file {str(path)!r} is neither CSV nor Parquet; convert it to one of them.")
+    raise DataError(
+        f"The file {str(path)!r} is neither CSV nor Parquet; convert it to one of them."
+    )
 
 
 def require_columns(frame: pd.DataFrame, names: Iterable[str], role: str) -> None:
@@ -98,7 +100,9 @@ def melt(
     long[item] = pd.Categorical.from_codes(np.tile(np.arange(size), n), names)
     values = frame[list(items)]
     kinds = set(values.dtypes)
-    long[response] = values.to_numpy().ravel() if len(kinds) == 1 else values.astype(object).to_numpy().ravel()
+    long[response] = (
+        values.to_numpy().ravel() if len(kinds) == 1 else values.astype(object).to_numpy().ravel()
+    )
     return long
 
 
@@ -167,7 +171,9 @@ def settle_extremes(
     if extreme == "drop":
         keep = ~frame[item].isin(alike).to_numpy()
         if not keep.any():
-            raise DataError(f"Every item has only one value of {response!r}; nothing can be fitted.")
+            raise DataError(
+                f"Every item has only one value of {response!r}; nothing can be fitted."
+            )
         return keep, {"items with one response value": len(alike)}
     raise DataError(
         f"Everybody gave the same response {response!r} to {item} {listing(alike)}, so its "
@@ -250,6 +256,8 @@ def encode_response(
     import pandas as pd
 
     name = column.name
+    if pd.api.types.is_bool_dtype(column):
+        column = column.astype(int)
     if kind in {"binary", "ordered"}:
         levels = _levels(column)
         if kind == "binary":
@@ -263,7 +271,8 @@ def encode_response(
         odd = (numeric < 0) | (numeric != np.floor(numeric))
         if odd.any():
             raise DataError(
-                f"Column {name!r} holds {numeric[odd].iloc[0]}, which is not a count (0, 1, 2, ...)."
+                f"Column {name!r} holds {numeric[odd].iloc[0]}, which is not a count "
+                "(0, 1, 2, ...); correct it or choose another family."
             )
     return numeric.to_numpy(dtype=float), ()
 
@@ -284,8 +293,7 @@ def _binary_levels(column: pd.Series, levels: list[Any], reference: Any) -> list
     import pandas as pd
 
     name = column.name
-    numeric = pd.api.types.is_numeric_dtype(column) or pd.api.types.is_bool_dtype(column)
-    if numeric and reference is None:
+    if pd.api.types.is_numeric_dtype(column) and reference is None:
         odd = [value for value in levels if value not in (0, 1)]
         if odd:
             raise DataError(

@@ -210,7 +210,7 @@ def restrict(
         fixed[names.index(name)] = True
         value[names.index(name)] = anchor
     source = np.where(fixed, -1, np.cumsum(~fixed) - 1)
-    return Restriction(source, value)
+    return Restriction(jnp.asarray(source), jnp.asarray(value))
 
 
 def parameter_names(model: Model, design: Design) -> tuple[str, ...]:
@@ -247,8 +247,8 @@ def cell_data(design: Design) -> Cell:
             q = len(term.effects)
             places.append((offset + term.index[:, None] * q + np.arange(q)).astype(np.int32))
     return Cell(
-        design.x,
-        tuple(term.z for term in design.terms),
-        design.cell_item.astype(np.int32),
-        np.concatenate(places, axis=1),
+        jnp.asarray(design.x),
+        tuple(jnp.asarray(term.z) for term in design.terms),
+        jnp.asarray(design.cell_item, jnp.int32),
+        jnp.asarray(np.concatenate(places, axis=1)),
     )

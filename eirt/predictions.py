@@ -10,8 +10,9 @@ import numpy as np
 
 from eirt._config import double_precision
 from eirt._math import gauss_hermite_grid
-from eirt.design import Term, factor_codes
+from eirt.design import Term
 from eirt.effects import Unit
+from eirt.factors import factor_codes
 from eirt.formula import model_columns, require_variables
 from eirt.frames import to_pandas
 from eirt.results import Fit

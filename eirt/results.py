@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import functools
-import warnings
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, Literal, Self
 
@@ -11,9 +10,10 @@ import numpy as np
 
 from eirt import tables
 from eirt._config import double_precision
+from eirt.certificate import Certificate
 from eirt.design import Design, Term
 from eirt.effects import Unit
-from eirt.errors import ConvergenceWarning, listing
+from eirt.errors import ConvergenceWarning, listing, warn_caller
 from eirt.likelihood import Likelihood, Objective
 from eirt.likelihood.base import Moments
 from eirt.model import Model, Restriction, global_offsets
@@ -23,64 +23,7 @@ if TYPE_CHECKING:
 
     from eirt.plots import Picture
 
-DECREMENT_LIMIT = 1e-6  # log-likelihood units still to gain
-EIGENVALUE_LIMIT = 1e-8  # of the information scaled to unit diagonal
-QUADRATURE_LIMIT = 1e-2  # log-likelihood units
 BOUNDARY = 1e-3  # a standard deviation below it is called zero
-
-
-@dataclass(frozen=True)
-class Certificate:
-    """What shows that a fit is the maximum of the likelihood that it names.
-
-    Attributes:
-        gradient: largest absolute derivative of the log-likelihood per response.
-        decrement: Newton decrement g' I^-1 g, twice the log-likelihood still to gain.
-        smallest_eigenvalue: of the observed information scaled to unit diagonal.
-        iterations: of the optimiser.
-        interrupted: whether the user stopped it.
-        quadrature_error: log-likelihood on about twice the nodes, minus this one.
-        laplace_error: log-likelihood by importance sampling, minus this one.
-        laplace_error_se: its Monte-Carlo standard error.
-    """
-
-    gradient: float
-    decrement: float
-    smallest_eigenvalue: float
-    iterations: int
-    interrupted: bool = False
-    quadrature_error: float | None = None
-    laplace_error: float | None = None
-    laplace_error_se: float | None = None
-
-    @property
-    def failures(self) -> tuple[str, ...]:
-        """What does not hold, and what to try; empty for a converged fit."""
-        found = []
-        if self.interrupted:
-            found.append("the fit was interrupted: the estimates are the best so far")
-        if not abs(self.decrement) < DECREMENT_LIMIT:
-            found.append(
-                f"about {abs(self.decrement) / 2:.2g} log-likelihood units are still to gain: raise "
-                "max_iterations of the optimiser or give start values"
-            )
-        if not self.smallest_eigenvalue > EIGENVALUE_LIMIT:
-            found.append(
-                f"the information is singular or indefinite (smallest scaled eigenvalue "
-                f"{self.smallest_eigenvalue:.1e}): a parameter is not identified or a variance "
-                "is at zero; simplify the model"
-            )
-        if self.quadrature_error is not None and not abs(self.quadrature_error) < QUADRATURE_LIMIT:
-            found.append(
-                f"the quadrature error is {self.quadrature_error:.1g} log-likelihood units: use "
-                "more nodes"
-            )
-        return tuple(found)
-
-    @property
-    def converged(self) -> bool:
-        """Whether all holds."""
-        return not self.failures
 
 
 @dataclass(frozen=True, eq=False)
@@ -116,7 +59,7 @@ class Fit:
         """Warn when the certificate does not hold."""
         if not self.converged:
             text = "; ".join(self.certificate.failures)
-            warnings.warn(f"{self.name} did not converge: {text}.", ConvergenceWarning, stacklevel=4)
+            warn_caller(f"{self.name} did not converge: {text}.", ConvergenceWarning)
         return self
 
     # ---- numbers -------------------------------------------------------------------------
@@ -177,6 +120,8 @@ class Fit:
     @functools.cached_property
     def free_covariance(self) -> np.ndarray:
         """Covariance of the free parameters."""
+        if not np.all(np.isfinite(self.information)):
+            return np.full_like(self.information, np.nan)
         return np.linalg.pinv(self.information, hermitian=True)
 
     @functools.cached_property
@@ -226,7 +171,8 @@ class Fit:
         import pandas as pd
 
         return pd.DataFrame(
-            tables.variance_components(self), columns=["group", "term", "variance", "sd", "correlation", "se"]
+            tables.variance_components(self),
+            columns=["group", "term", "variance", "sd", "correlation", "se"],
         )
 
     @functools.cached_property
@@ -234,7 +180,9 @@ class Fit:
         """Extra parameters of the response (intercepts of ordered categories, dispersion)."""
         import pandas as pd
 
-        return pd.DataFrame(tables.response_parameters(self), columns=["parameter", "estimate", "se"])
+        return pd.DataFrame(
+            tables.response_parameters(self), columns=["parameter", "estimate", "se"]
+        )
 
     def effects(self, group: str) -> pd.DataFrame:
         """Return the random effects of a group: posterior means (or modes), and their sd.
@@ -252,7 +200,9 @@ class Fit:
 
         known = [term.group for term in self.design.terms]
         if group not in known:
-            raise ValueError(f"There are no random effects for {group!r}; there are for {listing(known)}.")
+            raise ValueError(
+                f"There are no random effects for {group!r}; there are for {listing(known)}."
+            )
         return pd.concat(tables.random_effects(self, group), ignore_index=True)
 
     @functools.cached_property

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Literal
 import numpy as np
 
 from eirt._config import double_precision
-from eirt.likelihood.laplace import person_modes
+from eirt.likelihood.joint import person_modes
 from eirt.results import Fit
 from eirt.tables import effect_factors
 

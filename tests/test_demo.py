@@ -2,6 +2,8 @@
 
 import contextlib
 import io
+import pathlib
+import re
 
 import pandas as pd
 import pytest
@@ -36,8 +38,12 @@ def test_log_likelihoods(outcome, key, loglik):
     fits, text, _ = outcome
     assert fits[key].loglik == pytest.approx(loglik, abs=1e-3)
     assert fits[key].converged
-    assert fits[key].name in text
-    assert f"{loglik:.1f}"[:-2] in text
+    line = next(x for x in text.splitlines() if x.startswith(fits[key].name) and "converged" in x)
+    assert float(line.split("converged")[0].split()[-2]) == pytest.approx(loglik, abs=1e-3)
+
+
+def test_fits_a_terminal(outcome):
+    assert max(map(len, outcome[1].splitlines())) <= 100 + len(str(outcome[2]))
 
 
 def test_rasch_and_1pl_agree(outcome):
@@ -55,10 +61,10 @@ def test_item_residuals_raise_the_standard_errors(outcome):
 
 
 def test_says_what_features_do(outcome):
-    fits, text, _ = outcome
-    assert "btype, shout rather than curse: multiplies the odds" in text
-    assert "by 0.12\n  (95% CI 0.08 to 0.18)" in text
-    assert "Anger, one unit more" in text
+    text = " ".join(outcome[1].split())
+    assert "Shout rather than curse (btype) multiplies the odds" in text
+    assert "by 0.12 (95% CI 0.08 to 0.18) and changes its probability by -33.6" in text
+    assert "One unit more of Anger multiplies the odds" in text
     assert "0.94 to 2.01, which includes 1" in text
 
 
@@ -95,3 +101,16 @@ def test_shows_progress(monkeypatch, capsys):
     monkeypatch.setattr(demo, "_line", lambda *args: "")
     demo._fit_all(eirt.load("verbagg"), quiet=False)
     assert shown == [True] * 6
+
+
+def test_readme_prints_what_it_says():
+    root = pathlib.Path(__file__).parents[1]
+    text = (root / "README.md").read_text(encoding="utf-8")
+    pairs = re.findall(r"```python\n(.*?)```\n+```text\n(.*?)```", text, re.DOTALL)
+    assert len(pairs) == text.count("```python") == 3
+    names: dict = {}
+    for code, expected in pairs:
+        printed = io.StringIO()
+        with contextlib.redirect_stdout(printed):
+            exec(code, names)
+        assert printed.getvalue().split() == expected.split()

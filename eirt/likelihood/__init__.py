@@ -6,4 +6,12 @@ from eirt.likelihood.nested import Nested
 from eirt.likelihood.prior import Normal
 from eirt.likelihood.quadrature import Quadrature
 
-__all__ = ["AdaptiveQuadrature", "Laplace", "Likelihood", "Nested", "Normal", "Objective", "Quadrature"]
+__all__ = [
+    "AdaptiveQuadrature",
+    "Laplace",
+    "Likelihood",
+    "Nested",
+    "Normal",
+    "Objective",
+    "Quadrature",
+]

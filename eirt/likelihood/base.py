@@ -20,7 +20,6 @@ from jaxtyping import Array, Float, Int
 from eirt.design import Design
 from eirt.model import Cell, CellParameters, Model, Restriction, cell_data
 
-
 IMPORTANCE_DRAWS = 256
 
 
@@ -39,10 +38,10 @@ class Data(NamedTuple):
         """Collect the arrays of a design."""
         return cls(
             cell_data(design),
-            design.row_cell,
-            design.row_y,
-            design.person_columns,
-            design.person_x.mean(axis=0),
+            jnp.asarray(design.row_cell),
+            jnp.asarray(design.row_y),
+            jnp.asarray(design.person_columns),
+            jnp.asarray(design.person_x.mean(axis=0)),
             restriction,
         )
 
@@ -136,11 +135,12 @@ def incidence(design: Design, dense: bool | None = None, block: int = 1) -> Inci
     if dense:
         counts = np.zeros((n_padded, n_rows))
         np.add.at(counts, (design.obs_person, design.obs_row), 1.0)
-        return Dense(counts, _grouped(design.row_cell, len(design.x)), weight, covariates)
+        rows_of_cell = _grouped(design.row_cell, len(design.x))
+        return Dense(*map(jnp.asarray, (counts, rows_of_cell, weight, covariates)))
     slots = _grouped(design.obs_person, n_padded)
     present = slots < design.n_obs
     rows = np.append(design.obs_row, 0)[slots].astype(np.int32)
-    return Padded(rows, present.astype(float), weight, covariates)
+    return Padded(*map(jnp.asarray, (rows, present.astype(float), weight, covariates)))
 
 
 def _grouped(group: np.ndarray, n_groups: int) -> np.ndarray:
@@ -165,9 +165,7 @@ def cell_parameters(model: Model, full: Array, data: Data, u: Float[Array, " U"]
     return cells._replace(location=cells.location + cells.loading @ average)
 
 
-def person_shift(
-    model: Model, full: Array, data: Data, who: Incidence
-) -> Float[Array, "N D"]:
+def person_shift(model: Model, full: Array, data: Data, who: Incidence) -> Float[Array, "N D"]:
     """Return how far the mean of each person's spherical effects is from that of all.
 
     This is where persons are vmapped.

@@ -46,6 +46,7 @@ from eirt.likelihood.table import (
 )
 from eirt.model import Model, Restriction, global_offsets
 
+
 @dataclass(frozen=True)
 class Nested(Likelihood):
     """Integrate persons by quadrature inside a Laplace approximation over all other effects.
@@ -113,8 +114,7 @@ class NestedObjective(Objective):
     def moments(self, psi: np.ndarray) -> Moments:
         self.value_and_grad(psi)
         mean, covariance, curvature = (
-            np.asarray(part)
-            for part in _moments(self.model, self.how, psi, self.mode, self.inner)
+            np.asarray(part) for part in _moments(self.model, self.how, psi, self.mode, self.inner)
         )
         kept = slice(len(self.design.persons))
         others = np.linalg.inv(curvature)
@@ -160,8 +160,8 @@ _value = jax.jit(_penalised, static_argnums=0)
 
 def _expansion(
     model: Model, how: Assembly, psi: Array, u: Float[Array, " U"], inner: Inner
-) -> tuple[Array, Array, Array]:
-    """Return f, its gradient in u and its negative Hessian H, by Louis' identity."""
+) -> tuple[Array, Array, Array, Array]:
+    """Return f, its gradient in u, its negative Hessian H, and that H for complete data."""
     data = inner.data
     full = data.restriction.expand(psi)
     now = posterior(model, full, data, inner.who, inner.grid, u)
@@ -171,7 +171,8 @@ def _expansion(
     jacobian = jnp.einsum("cq,cqu->cu", own, places)[:, None, :]
     sums = louis(how, rows, jacobian, data, inner.who, now.weights, inner.grid)
     value = jnp.sum(inner.who.weight * now.loglik) - u @ u / 2
-    return value, sums.score - u, jnp.eye(u.size) + sums.complete - sums.lost
+    complete = jnp.eye(u.size) + sums.complete
+    return value, sums.score - u, complete - sums.lost, complete
 
 
 @functools.partial(jax.jit, static_argnums=(0, 1))
@@ -181,8 +182,11 @@ def _find_mode(
     """Return the mode of f, by Newton's method from u, and the Cholesky factor of H there."""
 
     def expand(v: Array) -> tuple[Array, Array, Array, Array]:
-        value, gradient, curvature = _expansion(model, how, psi, v, inner)
+        value, gradient, curvature, complete = _expansion(model, how, psi, v, inner)
         factor = jnp.linalg.cholesky(curvature)
+        # far from the mode a grid can be too coarse for concavity: complete data never lack it
+        sound = jnp.all(jnp.isfinite(factor))
+        factor = jnp.where(sound, factor, jnp.linalg.cholesky(complete))
         step = cholesky_solve(factor, gradient)
         return value, step, gradient @ step, factor
 
@@ -203,6 +207,7 @@ def _value_and_grad(
     One Newton step from the (constant) mode makes the mode a function of psi with the right
     first derivative, du^/dpsi = H^-1 d2f/(du dpsi): reverse mode then adds the implicit term.
     """
+
     def laplace(psi: Array) -> Array:
         slope = jax.grad(_penalised, 2)(model, psi, mode, inner)
         moved = mode + cholesky_solve(factor, slope)
@@ -233,8 +238,6 @@ def _importance(
     Returns:
         The estimated error of the Laplace step and its Monte-Carlo standard error.
     """
-    centre, _, curvature = _expansion(model, how, psi, mode, inner)
+    centre, _, curvature, _ = _expansion(model, how, psi, mode, inner)
     factor = jnp.linalg.cholesky(curvature)
-    return importance_error(
-        draws, lambda u: _penalised(model, psi, u, inner), mode, centre, factor
-    )
+    return importance_error(draws, lambda u: _penalised(model, psi, u, inner), mode, centre, factor)

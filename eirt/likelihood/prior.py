@@ -34,10 +34,7 @@ class PenalisedObjective(Objective):
         self.inner = inner
         self.model, self.design, self.data = inner.model, inner.design, inner.data
         self.mean, self.precision = mean, precision
-
-    @property
-    def exact_information(self) -> bool:
-        return self.inner.exact_information
+        self.exact_information = inner.exact_information
 
     def penalty(self, psi: np.ndarray) -> float:
         return -0.5 * float(np.sum(self.precision * (psi - self.mean) ** 2))

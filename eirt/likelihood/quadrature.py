@@ -25,9 +25,9 @@ from eirt.likelihood.base import (
 from eirt.likelihood.table import (
     MAX_NODES,
     WIDER,
-    default_nodes,
     Assembly,
     assemble,
+    default_nodes,
     derivatives,
     flatten,
     louis,
@@ -35,6 +35,7 @@ from eirt.likelihood.table import (
     posterior_moments,
 )
 from eirt.model import Model, Restriction
+
 
 @dataclass(frozen=True)
 class Quadrature(Likelihood):
@@ -70,9 +71,7 @@ class QuadratureObjective(Objective):
 
     exact_information = True
 
-    def __init__(
-        self, choice: Quadrature, model: Model, design: Design, restriction: Restriction
-    ):
+    def __init__(self, choice: Quadrature, model: Model, design: Design, restriction: Restriction):
         super().__init__(model, design, Data.of(design, restriction))
         nodes = choice.nodes or default_nodes(model.dimension)
         if nodes**model.dimension > MAX_NODES:
@@ -92,9 +91,7 @@ class QuadratureObjective(Objective):
         return float(value), np.asarray(gradient)
 
     def newton_terms(self, psi: np.ndarray) -> Terms:
-        value, *rest = _newton_terms(
-            self.model, self.how, psi, self.data, self.who, self.grid
-        )
+        value, *rest = _newton_terms(self.model, self.how, psi, self.data, self.who, self.grid)
         return Terms(float(value), *(np.asarray(part) for part in rest))
 
     def information(self, psi: np.ndarray) -> np.ndarray:
@@ -145,7 +142,6 @@ def _newton_terms(
     model: Model, how: Assembly, psi: Array, data: Data, who: Incidence, grid: Grid
 ) -> tuple[Array, ...]:
     """Return value, gradient, observed and complete information by Louis' identity."""
-
     full = data.restriction.expand(psi)
     now = posterior(model, full, data, who, grid, jnp.zeros(0))
     cells = cell_parameters(model, full, data, jnp.zeros(0))

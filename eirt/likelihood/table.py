@@ -28,7 +28,6 @@ from eirt.likelihood.base import (
 )
 from eirt.model import CellParameters, Model
 
-
 MAX_NODES = 20_000
 WIDER = 1.25  # the finer grid that checks a grid also reaches further
 
@@ -45,12 +44,11 @@ class Posterior(NamedTuple):
     weights: Float[Array, "N K"]
 
 
-def log_table(
-    model: Model, cells: CellParameters, data: Data, grid: Grid
-) -> Float[Array, "S K"]:
+def log_table(model: Model, cells: CellParameters, data: Data, grid: Grid) -> Float[Array, "S K"]:
     """Return log p(row | node) for every row and node."""
     at_node = jax.vmap(model.log_prob, (None, None, 0))
-    return jax.vmap(at_node, (0, 0, None))(row_parameters(cells, data), data.row_y, grid.nodes)
+    nodes = jnp.asarray(grid.nodes)
+    return jax.vmap(at_node, (0, 0, None))(row_parameters(cells, data), data.row_y, nodes)
 
 
 def posterior(
@@ -99,9 +97,7 @@ def derivatives(
 
     def log_prob(lead: Array, rest: Array, y: Array, node: Array) -> Array:
         cell = jnp.concatenate([lead, rest])
-        split = CellParameters(
-            cell[0], cell[1 : 1 + model.dimension], cell[1 + model.dimension :]
-        )
+        split = CellParameters(cell[0], cell[1 : 1 + model.dimension], cell[1 + model.dimension :])
         return model.log_prob(split, y, node)
 
     gradient = jax.grad(log_prob)
@@ -172,11 +168,15 @@ def louis(
         moving: derivatives of each person's mean with respect to the target, if it moves.
     """
     expected = who.by_row(weights * who.weight[:, None], len(data.row_cell))
-    at_row = jacobian[data.row_cell]
-    score = jnp.einsum("sm,smp->p", jnp.einsum("sk,skm->sm", expected, rows.gradient), at_row)
-    curvature = -jnp.einsum("sk,skmn->smn", expected, rows.hessian)
-    complete = jnp.einsum("smp,smn,snq->pq", at_row, curvature, at_row)
-    if how.canonical:
+    n_cells, m, size = jacobian.shape
+    row_score = jnp.einsum("sk,skm->sm", expected, rows.gradient)
+    row_curvature = -jnp.einsum("sk,skmn->smn", expected, rows.hessian)
+    cell_score = jax.ops.segment_sum(row_score, data.row_cell, n_cells)
+    curvature = jax.ops.segment_sum(row_curvature, data.row_cell, n_cells)
+    flat = jacobian.reshape(n_cells * m, size)
+    score = cell_score.ravel() @ flat
+    complete = flat.T @ jnp.einsum("cmn,cnp->cmp", curvature, jacobian).reshape(n_cells * m, size)
+    if how.canonical and isinstance(who, Dense):
         lost = _lost_canonical(rows, jacobian, data, who, weights, grid, moving)
     else:
         lost = _lost(how.block, rows, jacobian, data, who, weights, grid, moving)

@@ -7,7 +7,7 @@ import io
 import os
 from collections.abc import Iterator
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from eirt.results import Fit
 
@@ -17,10 +17,18 @@ if TYPE_CHECKING:
 
 # Okabe & Ito's colours without their yellow, which is too pale for points; a marker goes with
 # each, so that the picture survives photocopying
-COLOURS = ("#0072B2", "#D55E00", "#009E73", "#CC79A7", "#E69F00", "#56B4E9", "#000000")
+COLOURS: tuple[str, ...] = (
+    "#0072B2",
+    "#D55E00",
+    "#009E73",
+    "#CC79A7",
+    "#E69F00",
+    "#56B4E9",
+    "#000000",
+)
 MARKERS = "osD^vPX"
 GREY = "#555555"
-STYLE = {
+STYLE: dict[Any, Any] = {
     "font.size": 8.0,
     "axes.labelsize": 8.0,
     "axes.titlesize": 7.5,
@@ -73,14 +81,21 @@ class Picture:
 
 
 @contextlib.contextmanager
-def drawing(width: float, height: float) -> Iterator[Figure]:
-    """Give a figure of this size in inches, in our style, unknown to pyplot."""
+def drawing(width: float, height: float, **layout: Any) -> Iterator[Figure]:
+    """Give a figure of this size in inches, in our style, unknown to pyplot.
+
+    Args:
+        width: of the figure.
+        height: of the figure.
+        **layout: of matplotlib's constrained layout.
+    """
     import matplotlib
     from matplotlib.backends.backend_agg import FigureCanvasAgg
     from matplotlib.figure import Figure
+    from matplotlib.layout_engine import ConstrainedLayoutEngine
 
     with matplotlib.rc_context(STYLE):
-        figure = Figure(figsize=(width, height), layout="constrained")
+        figure = Figure(figsize=(width, height), layout=ConstrainedLayoutEngine(**layout))
         FigureCanvasAgg(figure)
         yield figure
 

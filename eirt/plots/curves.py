@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import textwrap
 from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
@@ -19,6 +20,7 @@ from eirt.tables import LEVEL
 if TYPE_CHECKING:
     import pandas as pd
     from matplotlib.axes import Axes
+    from matplotlib.figure import Figure
 
 MAX_PANELS = 30
 RELIABLE = 0.7
@@ -31,7 +33,7 @@ def icc(fit: Fit, items: Sequence[str] | None = None, points: bool = True) -> Pi
 
     Bands are 95% pointwise: the predictor's interval by the delta method, through F. Points are
     proportions in about ten equal groups of persons by estimated ability (EAP). On a short test
-    that estimate is shrunken and depends on the item itself: points leave even a true curve.
+    that estimate is shrunken and depends on the item itself: points stray even from a true curve.
 
     Args:
         fit: a fit of binary responses with items and one ability dimension.
@@ -54,15 +56,14 @@ def icc(fit: Fit, items: Sequence[str] | None = None, points: bool = True) -> Pi
         kind = type(fit.model.response).__name__
         raise ValueError(f"Item characteristic curves need binary responses; these are {kind}.")
     chosen, note = _choose(fit, items)
+    reach = 4 * max(fit.difficulty().attrs["ability_sd"], 0.25)
     persons = fit.persons()
     ability = persons["ability"].to_numpy()
-    reach = 4 * max(fit.difficulty().attrs["ability_sd"], 0.25)
     theta = np.linspace(min(-reach, ability.min()), max(reach, ability.max()), 121)
     probability, lower, upper = _curves(fit, chosen, theta)
-    names = fit.design.items[chosen]
     data = pd.DataFrame(
         {
-            "item": np.repeat(names, len(theta)),
+            "item": np.repeat(fit.design.items[chosen], len(theta)),
             "theta": np.tile(theta, len(chosen)),
             "probability": probability.ravel(),
             "lower": lower.ravel(),
@@ -74,44 +75,28 @@ def icc(fit: Fit, items: Sequence[str] | None = None, points: bool = True) -> Pi
         found = _points(fit, chosen, ability)
         data.attrs["points"] = found.to_dict("list")
         note = _about_points(persons.attrs["reliability"]) + note
-    n = len(chosen)
-    columns = min(n, 3 if n <= 6 else 4 if n <= 12 else 6)
-    rows = -(-n // columns)
-    height = 0.6 + rows * (1.7 if columns <= 4 else 1.25)
-    with drawing(0.6 + columns * (1.8 if columns <= 4 else 1.2), height) as figure:
-        figure.get_layout_engine().set(rect=(0, 0.4 / height, 1, 1 - 0.4 / height))
-        grid = figure.subplots(rows, columns, sharex=True, sharey=True, squeeze=False).ravel()
-        for k, axes in enumerate(grid):
-            if k >= n:
-                axes.remove()
-                continue
-            here = found[found["item"] == names[k]] if found is not None else None
-            _draw_curve(axes, theta, probability[k], lower[k], upper[k], here)
-            axes.set_title(shorten(str(names[k]), 24 if columns <= 4 else 18))
-            axes.tick_params(labelbottom=k + columns >= n)
-        figure.supxlabel(f"Ability ({unit(fit)})", y=0.23 / height, fontsize=8)
-        figure.supylabel(f"P({fit.design.response} = {fit.design.labels[1]})", fontsize=8)
-        figure.text(0.01, 0.05 / height, "Bands: 95% pointwise. " + note, fontsize=6.5, color=GREY)
-    return Picture(figure, data)
+    labels = f"Ability ({unit(fit)})", f"P({fit.design.response} = {fit.design.labels[1]})"
+    return Picture(_panels(data, found, labels, "Bands: 95% pointwise. " + note), data)
 
 
 def _choose(fit: Fit, items: Sequence[str] | None) -> tuple[np.ndarray, str]:
     """Return the numbers of the items to draw, and what to say of those left out."""
     found = fit.item_parameters
     names = [str(name) for name in fit.design.items]
-    if items is not None:
-        for item in items:
-            if str(item) not in names:
+    if items:
+        asked = dict.fromkeys(map(str, [items] if isinstance(items, str) else items))
+        for item in asked:
+            if item not in names:
                 known = listing(names)
                 raise ValueError(f"No item {item!r}; there are {known}.{nearest(item, names)}")
-        return np.array([names.index(str(item)) for item in items]), ""
+        return np.array([names.index(item) for item in asked]), ""
     order = np.argsort(-found.easiness / found.slope, kind="stable")
     if len(order) <= MAX_PANELS:
         return order, ""
     picked = order[np.round(np.linspace(0, len(order) - 1, MAX_PANELS)).astype(int)]
     return (
         picked,
-        f"{MAX_PANELS} of {len(order)} items, evenly spread over the order of difficulty.",
+        f"{MAX_PANELS} of {len(order)} items, spread evenly over the order of difficulty.",
     )
 
 
@@ -145,8 +130,8 @@ def _points(fit: Fit, chosen: np.ndarray, ability: np.ndarray) -> pd.DataFrame:
             "y": design.y,
         }
     )
-    observed = observed[observed["item"].isin(design.items[chosen])]
-    grouped = observed.groupby(["item", "group"], sort=False)
+    observed = observed[observed["item"].isin(list(design.items[chosen]))]
+    grouped = observed.groupby(["item", "group"])
     found = grouped.agg(theta=("theta", "mean"), proportion=("y", "mean"), n=("y", "size"))
     return found.reset_index().drop(columns="group")
 
@@ -155,20 +140,44 @@ def _about_points(reliability: float) -> str:
     """Return the footnote on points, with a caution where ability is poorly known."""
     said = "Points: proportions in groups of similar estimated ability, area by size. "
     if reliability < RELIABLE:
-        said += f"Reliability {reliability:.2f}: points leave even a true curve. "
+        said += f"Reliability {reliability:.2f}: points stray even from a true curve. "
     return said
 
 
-def _draw_curve(
-    axes: Axes,
-    theta: np.ndarray,
-    probability: np.ndarray,
-    lower: np.ndarray,
-    upper: np.ndarray,
-    points: pd.DataFrame | None,
-) -> None:
-    axes.fill_between(theta, lower, upper, color=COLOURS[0], alpha=0.2, linewidth=0)
-    axes.plot(theta, probability, color=COLOURS[0], linewidth=1.1)
+def _panels(
+    data: pd.DataFrame, points: pd.DataFrame | None, labels: tuple[str, str], note: str
+) -> Figure:
+    """Draw a panel an item, labels of both axes, and a footnote."""
+    names = data["item"].unique()
+    n = len(names)
+    columns = min(n, 3 if n <= 6 else 4 if n <= 12 else 6)
+    rows = -(-n // columns)
+    panel = (2.8, 2.4) if n <= 2 else (1.8, 1.7) if columns <= 4 else (1.2, 1.25)
+    width = 0.6 + columns * panel[0]
+    lines = textwrap.wrap(note, int(20 * width))
+    foot = 0.08 + 0.12 * len(lines)  # inches
+    height = foot + 0.4 + rows * panel[1]
+    below = (foot + 0.18) / height
+    with drawing(width, height, rect=(0, below, 1, 1 - below)) as figure:
+        grid = figure.subplots(rows, columns, sharex=True, sharey=True, squeeze=False).ravel()
+        for axes in grid[n:]:
+            axes.remove()
+        for k, (axes, name) in enumerate(zip(grid, names, strict=False)):
+            here = None if points is None else points.loc[points["item"] == name]
+            _draw_curve(axes, data.loc[data["item"] == name], here)
+            axes.set_title(shorten(str(name), 24 if columns <= 4 else 18))
+            axes.tick_params(labelbottom=k + columns >= n)
+        figure.supxlabel(labels[0], y=(foot + 0.02) / height, fontsize=8)
+        figure.supylabel(labels[1], fontsize=8)
+        figure.text(0.01, 0.05 / height, "\n".join(lines), fontsize=6.5, color=GREY)
+    return figure
+
+
+def _draw_curve(axes: Axes, data: pd.DataFrame, points: pd.DataFrame | None) -> None:
+    axes.fill_between(
+        data["theta"], data["lower"], data["upper"], color=COLOURS[0], alpha=0.2, linewidth=0
+    )
+    axes.plot(data["theta"], data["probability"], color=COLOURS[0], linewidth=1.1)
     if points is not None:
         area = 10 * points["n"] / points["n"].mean()
         axes.scatter(points["theta"], points["proportion"], area, "black", linewidths=0, zorder=3)

@@ -13,6 +13,7 @@ from eirt.results import Fit
 if TYPE_CHECKING:
     import pandas as pd
     from matplotlib.axes import Axes
+    from matplotlib.figure import Figure
 
 FAR = 6.0  # sd of ability; estimates farther out do not stretch the axis
 CROWDED = 60  # items; beyond, intervals step back
@@ -39,8 +40,10 @@ def wright(fit: Fit, colour: str | None = None, identification: str = "ability")
 
     Source: Wright & Masters (1982); Wilson (2005), chapter 5.
     """
+    import pandas as pd
+
     table = fit.difficulty(identification)
-    data = table[["item", "difficulty", "se", "lower", "upper"]].copy()
+    data = pd.DataFrame(table, columns=["item", "difficulty", "se", "lower", "upper"])
     if colour is not None:
         data[colour] = _item_feature(fit, colour)
     ability = fit.persons()["ability"].to_numpy() + table.attrs["ability_mean"]
@@ -49,29 +52,41 @@ def wright(fit: Fit, colour: str | None = None, identification: str = "ability")
         "persons": {"lower": edges[:-1].tolist(), "upper": edges[1:].tolist(),
                     "count": counts.tolist()}
     }  # fmt: skip
+    figure = _two_panels(data, ability, counts, edges, colour, unit(fit))
+    return Picture(figure, data)
+
+
+def _two_panels(
+    data: pd.DataFrame,
+    ability: np.ndarray,
+    counts: np.ndarray,
+    edges: np.ndarray,
+    colour: str | None,
+    scale: str,
+) -> Figure:
+    """Draw persons on the left and items on the right of one ability axis."""
     width = float(np.clip(0.2 * len(data), 2.4, 6.4))
-    with drawing(width + 2.4, 4.6) as figure:
+    with drawing(width + 2.4, 4.6, wspace=0, w_pad=0.02) as figure:
         left, right = figure.subplots(1, 2, sharey=True, width_ratios=(1.5, width))
         left.barh(edges[:-1], counts, np.diff(edges), align="edge", color="#B8C4CF",
                   edgecolor="white", linewidth=0.5, zorder=2)  # fmt: skip
         left.invert_xaxis()
         left.set_xlabel(f"Persons (n = {len(ability)})")
-        left.set_ylabel(f"Ability and difficulty ({unit(fit)})")
+        left.set_ylabel(f"Ability and difficulty ({scale})")
         drawn = data.sort_values("difficulty", kind="stable", ignore_index=True)
-        off = _set_limits(left, drawn, ability, FAR * max(table.attrs["ability_sd"], 0.5))
+        off = _set_limits(left, drawn, ability, FAR * max(data.attrs["ability_sd"], 0.5))
         _draw_items(right, drawn, colour)
         _label_items(right, drawn, width)
         right.set_xlabel("Items by difficulty, with 95% intervals" + off)
         figure.align_xlabels()
-        figure.get_layout_engine().set(wspace=0, w_pad=0.02)
+        mean = ability.mean()
         for axes, depth in ((left, 4), (right, 1)):
             axes.grid(axis="y", color="0.92", linewidth=0.5, zorder=0)
-            axes.axhline(ability.mean(), color=GREY, linewidth=0.7, linestyle=(0, (4, 3)),
-                         zorder=depth)  # fmt: skip
-        right.annotate("mean\nability", (1, ability.mean()), (3, 0), color=GREY, fontsize=7,
+            axes.axhline(mean, color=GREY, linewidth=0.7, linestyle=(0, (4, 3)), zorder=depth)
+        right.annotate("mean\nability", (1, mean), (3, 0), color=GREY, fontsize=7, va="center",
                        xycoords=("axes fraction", "data"), textcoords="offset points",
-                       va="center", annotation_clip=False)  # fmt: skip
-    return Picture(figure, data)
+                       annotation_clip=False)  # fmt: skip
+    return figure
 
 
 def _histogram(ability: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
@@ -104,8 +119,8 @@ def _item_feature(fit: Fit, name: str) -> pd.Series:
         str(column)
         for column in design.cells.columns
         if column not in (design.item, design.person, design.response)
-        and design.cells[column].nunique() > 1
-        and (groups[column].nunique(dropna=False) == 1).all()
+        and len(design.cells[column].dropna().unique()) > 1
+        and np.all(groups[column].nunique(dropna=False) == 1)
     ]
     if name not in features:
         known = f"there are {listing(features)}" if features else "there are none"
@@ -115,38 +130,46 @@ def _item_feature(fit: Fit, name: str) -> pd.Series:
 
 
 def _draw_items(axes: Axes, data: pd.DataFrame, colour: str | None) -> None:
-    """Draw difficulties and intervals, one column an item, and the legend of the feature."""
-    import pandas as pd
-
-    n = len(data)
-    x = np.arange(n)
-    crowded = n > CROWDED
-    axes.vlines(x, data["lower"], data["upper"], color="0.75" if crowded else GREY,
+    """Draw difficulties and intervals, one column an item."""
+    crowded = len(data) > CROWDED
+    axes.vlines(data.index, data["lower"], data["upper"], color="0.75" if crowded else GREY,
                 linewidth=0.5 if crowded else 0.8, zorder=2)  # fmt: skip
-    axes.set_xlim(-0.8, n - 0.2)
+    axes.set_xlim(-0.8, len(data) - 0.2)
     axes.set_xticks([])
     axes.spines["left"].set_visible(False)
     axes.tick_params(left=False)
-    size = 6.0 if crowded else 18.0
-    style: dict[str, Any] = {"s": size, "linewidths": 0, "zorder": 3}
+    style: dict[str, Any] = {"s": 6.0 if crowded else 18.0, "linewidths": 0, "zorder": 3}
     if colour is None:
-        axes.scatter(x, data["difficulty"], color=COLOURS[0], **style)
-        return
+        axes.scatter(data.index, data["difficulty"], color=COLOURS[0], **style)
+    else:
+        _draw_feature(axes, data, colour, style)
+
+
+def _draw_feature(axes: Axes, data: pd.DataFrame, colour: str, style: dict[str, Any]) -> None:
+    """Draw difficulties coloured by a feature, with its legend, or a scale for many numbers."""
+    import pandas as pd
+
     feature = data[colour]
     levels = pd.Categorical(feature).categories
     if len(levels) > len(COLOURS) and pd.api.types.is_numeric_dtype(feature):
-        drawn = axes.scatter(x, data["difficulty"], c=feature, cmap="viridis", **style)
+        drawn = axes.scatter(data.index, data["difficulty"], c=feature, cmap="viridis", **style)
         axes.figure.colorbar(drawn, ax=axes, label=colour, location="top", aspect=40, shrink=0.6)
         return
     if len(levels) > len(COLOURS):
         raise ValueError(
             f"{colour!r} has {len(levels)} levels; colours tell {len(COLOURS)} apart at most."
         )
-    for level, shade, marker in zip(levels, COLOURS, MARKERS, strict=False):
-        here = (feature == level).to_numpy()
-        axes.scatter(x[here], data["difficulty"][here], color=shade, marker=marker,
-                     label=str(level), **style)  # fmt: skip
-    axes.legend(title=colour, loc="lower left", bbox_to_anchor=(0, 1), ncols=len(levels),
+    shades = [((feature == level).to_numpy(), str(level)) for level in levels]
+    looks = list(zip(COLOURS, MARKERS, strict=True))[: len(levels)]
+    missing = feature.isna().to_numpy()
+    if missing.any():
+        shades.append((missing, "missing"))
+        looks.append(("0.6", "x"))
+    for (here, label), (shade, marker) in zip(shades, looks, strict=True):
+        look: dict[str, Any] = style | {"linewidths": 1.0 if marker == "x" else 0}
+        x, y = data.index[here], data["difficulty"][here]
+        axes.scatter(x, y, color=shade, marker=marker, label=label, **look)
+    axes.legend(title=colour, loc="lower left", bbox_to_anchor=(0, 1), ncols=len(shades),
                 handletextpad=0.2, columnspacing=1.2, alignment="left")  # fmt: skip
 
 

@@ -1,0 +1,63 @@
+"""The certificate: what shows that a fit is the maximum of the likelihood that it names."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+DECREMENT_LIMIT = 1e-6  # log-likelihood units still to gain
+EIGENVALUE_LIMIT = 1e-8  # of the information scaled to unit diagonal
+QUADRATURE_LIMIT = 1e-2  # log-likelihood units
+
+
+@dataclass(frozen=True)
+class Certificate:
+    """What shows that a fit is the maximum of the likelihood that it names.
+
+    Attributes:
+        gradient: largest absolute derivative of the log-likelihood per response.
+        decrement: Newton decrement g' I^-1 g, twice the log-likelihood still to gain.
+        smallest_eigenvalue: of the observed information scaled to unit diagonal.
+        iterations: of the optimiser.
+        interrupted: whether the user stopped it.
+        quadrature_error: log-likelihood on about twice the nodes, minus this one.
+        laplace_error: log-likelihood by importance sampling, minus this one.
+        laplace_error_se: its Monte-Carlo standard error.
+    """
+
+    gradient: float
+    decrement: float
+    smallest_eigenvalue: float
+    iterations: int
+    interrupted: bool = False
+    quadrature_error: float | None = None
+    laplace_error: float | None = None
+    laplace_error_se: float | None = None
+
+    @property
+    def failures(self) -> tuple[str, ...]:
+        """What does not hold, and what to try; empty for a converged fit."""
+        found = []
+        if self.interrupted:
+            found.append("the fit was interrupted: the estimates are the best so far")
+        if not abs(self.decrement) < DECREMENT_LIMIT:
+            found.append(
+                f"about {abs(self.decrement) / 2:.2g} log-likelihood units are still to gain: "
+                "raise max_iterations of the optimiser or give start values"
+            )
+        if not self.smallest_eigenvalue > EIGENVALUE_LIMIT:
+            found.append(
+                f"the information is singular or indefinite (smallest scaled eigenvalue "
+                f"{self.smallest_eigenvalue:.1e}): a parameter is not identified or a variance "
+                "is at zero; simplify the model"
+            )
+        if self.quadrature_error is not None and not abs(self.quadrature_error) < QUADRATURE_LIMIT:
+            found.append(
+                f"the quadrature error is {self.quadrature_error:.1g} log-likelihood units: use "
+                "more nodes"
+            )
+        return tuple(found)
+
+    @property
+    def converged(self) -> bool:
+        """Whether all holds."""
+        return not self.failures

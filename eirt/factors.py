@@ -1,0 +1,57 @@
+"""Grouping factors as integer codes."""
+
+from __future__ import annotations
+
+from collections.abc import Hashable, Sequence
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+if TYPE_CHECKING:
+    import pandas as pd
+
+
+def constant_within(values: np.ndarray, group: np.ndarray) -> bool:
+    """Return whether values are equal within each group."""
+    first = np.empty(group.max() + 1, values.dtype)
+    first[group[::-1]] = values[::-1]
+    return bool(np.all(values == first[group]))
+
+
+def factor_codes(frame: pd.DataFrame, columns: Sequence[str]) -> tuple[np.ndarray, np.ndarray]:
+    """Return integer codes and labels of the combinations of some columns.
+
+    Levels keep a categorical's order, otherwise the order of appearance; labels of several
+    columns are joined by ':'.
+    """
+    import pandas as pd
+
+    if len(columns) == 1:
+        column = frame[columns[0]]
+        if isinstance(column.dtype, pd.CategoricalDtype):
+            column = column.cat.remove_unused_categories()
+            return column.cat.codes.to_numpy(np.int64), column.cat.categories.to_numpy(object)
+        codes, levels = pd.factorize(column)
+        return codes, np.asarray(levels, dtype=object)
+    codes = combine(frame, columns)
+    first = first_of(codes)
+    parts = [frame[name].iloc[first].astype(str).to_numpy() for name in columns]
+    return codes, np.array([":".join(part) for part in zip(*parts, strict=True)], dtype=object)
+
+
+def combine(frame: pd.DataFrame, columns: Sequence[Hashable]) -> np.ndarray:
+    """Return one integer per distinct combination, in order of appearance."""
+    import pandas as pd
+
+    codes = np.zeros(len(frame), np.int64)
+    for name in columns:
+        column = pd.factorize(frame[name])[0].astype(np.int64)
+        codes = pd.factorize(codes * (column.max() + 1) + column)[0].astype(np.int64)
+    return codes
+
+
+def first_of(codes: np.ndarray) -> np.ndarray:
+    """Return where each code appears first."""
+    first = np.empty(codes.max() + 1, np.int64)
+    first[codes[::-1]] = np.arange(len(codes))[::-1]
+    return first

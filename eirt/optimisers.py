@@ -1,0 +1,227 @@
+"""How the maximum is found: Newton, BFGS with a Newton finish, limited-memory BFGS."""
+
+from __future__ import annotations
+
+import abc
+from dataclasses import dataclass
+from typing import NamedTuple
+
+import numpy as np
+
+from eirt.likelihood.base import Objective, Terms
+from eirt.progress import Progress
+
+FINISHED = 1e-18  # Newton decrement at which no digit is left to gain
+ROUGH_INFORMATION = 0.1  # about what one response tells of its predictor, less what is shared
+
+
+class Solution(NamedTuple):
+    """Where an optimiser stopped."""
+
+    psi: np.ndarray
+    terms: Terms
+    iterations: int
+    interrupted: bool = False
+
+
+@dataclass(frozen=True)
+class Optimiser(abc.ABC):
+    """How the maximum is found.
+
+    Args:
+        max_iterations: give up after so many.
+    """
+
+    max_iterations: int = 200
+
+    @abc.abstractmethod
+    def maximise(self, objective: Objective, psi: np.ndarray, report: Progress) -> Solution:
+        """Climb from psi to the maximum of the objective."""
+
+
+@dataclass(frozen=True)
+class Newton(Optimiser):
+    """Newton's method with step halving, on the observed information.
+
+    Where that is indefinite (far from the optimum) the complete-data information, which never
+    is, gives the step: Fisher scoring of the complete data, an EM step to first order.
+
+    Source: Louis (1982); Lange (1995) for the safe step.
+    """
+
+    def maximise(self, objective: Objective, psi: np.ndarray, report: Progress) -> Solution:
+        terms = objective.newton_terms(psi)
+        iterations = 0
+        interrupted = False
+        try:
+            while iterations < self.max_iterations:
+                step, decrement = newton_step(terms)
+                report(terms.value, scaled_gradient(terms, objective.design.n_obs))
+                if not decrement > FINISHED:
+                    break
+                moved = _halve_until_better(objective, psi, terms, step)
+                if moved is None:
+                    break
+                psi, terms = moved
+                iterations += 1
+        except KeyboardInterrupt:
+            interrupted = True
+        return Solution(psi, terms, iterations, interrupted)
+
+
+def newton_step(terms: Terms) -> tuple[np.ndarray, float]:
+    """Return a step uphill and its decrement (not a number where the terms are not finite)."""
+    if not np.all(np.isfinite(terms.gradient)) or not np.all(np.isfinite(terms.information)):
+        return np.zeros_like(terms.gradient), float("nan")
+    size = len(terms.gradient)
+    for information in (terms.information, terms.safe):
+        try:
+            factor = np.linalg.cholesky(information + 1e-12 * np.eye(size))
+        except np.linalg.LinAlgError:
+            continue
+        step = np.linalg.solve(factor.T, np.linalg.solve(factor, terms.gradient))
+        return step, float(terms.gradient @ step)
+    values, vectors = np.linalg.eigh(terms.information)
+    values = np.maximum(np.abs(values), 1e-3 * np.abs(values).max())
+    step = vectors @ ((vectors.T @ terms.gradient) / values)
+    return step, float(terms.gradient @ step)
+
+
+def _halve_until_better(
+    objective: Objective, psi: np.ndarray, terms: Terms, step: np.ndarray
+) -> tuple[np.ndarray, Terms] | None:
+    """Return the first of psi + step, psi + step/2, ... that is no worse, or None."""
+    for _ in range(30):
+        trial = objective.newton_terms(psi + step)
+        if np.isfinite(trial.value) and trial.value >= terms.value - 1e-12 * abs(terms.value):
+            return psi + step, trial
+        step = step / 2
+    return None
+
+
+@dataclass(frozen=True)
+class QuasiNewton(Optimiser):
+    """BFGS on exact gradients, then Newton steps to the last digit.
+
+    For objectives whose information must be differenced, so that it is built only at the end.
+
+    Source: Nocedal & Wright (2006), chapter 6; scipy's implementation.
+    """
+
+    def maximise(self, objective: Objective, psi: np.ndarray, report: Progress) -> Solution:
+        import scipy.optimize
+
+        n = objective.design.n_obs
+        best = _Best(psi)
+
+        def negative(at: np.ndarray) -> tuple[float, np.ndarray]:
+            value, gradient = objective.value_and_grad(at)
+            if not np.isfinite(value) or not np.all(np.isfinite(gradient)):
+                return 1e10, np.zeros_like(at)
+            best.update(at, value, gradient)
+            return -value / n, -gradient / n
+
+        def callback(intermediate_result: scipy.optimize.OptimizeResult) -> None:
+            report(best.value, float(np.max(np.abs(best.gradient), initial=0.0)) / n)
+
+        try:
+            found = scipy.optimize.minimize(
+                negative,
+                psi,
+                jac=True,
+                method="BFGS",
+                callback=callback,
+                options={
+                    "gtol": 1e-5,
+                    "maxiter": self.max_iterations,
+                    "hess_inv0": _first_inverse(objective),
+                },
+            )
+        except KeyboardInterrupt:
+            return Solution(best.psi, objective.newton_terms(best.psi), report.iteration, True)
+        polished = Newton(20).maximise(objective, best.psi, report)
+        return polished._replace(iterations=int(found.nit) + polished.iterations)
+
+
+def _first_inverse(objective: Objective, most: int = 20_000) -> np.ndarray:
+    """Return the inverse of a rough curvature per response, X'X / n for fixed effects.
+
+    Without it, the scales of the covariates would be learnt one step at a time.
+    """
+    design = objective.design
+    x = design.x_of(np.arange(0, design.n_obs, max(design.n_obs // most, 1)))
+    source = np.asarray(objective.data.restriction.source)
+    curvature = np.eye(len(source))
+    p = objective.model.n_fixed
+    curvature[:p, :p] = x.T @ x / len(x) + 1e-8 * np.eye(p)
+    select = (source[:, None] == np.arange(source.max() + 1)).astype(float)
+    inverse = np.linalg.inv(select.T @ curvature @ select) / ROUGH_INFORMATION
+    return (inverse + inverse.T) / 2
+
+
+class _Best:
+    """The best point that an optimiser has seen."""
+
+    def __init__(self, psi: np.ndarray):
+        self.psi = psi
+        self.value = -np.inf
+        self.gradient = np.zeros_like(psi)
+
+    def update(self, psi: np.ndarray, value: float, gradient: np.ndarray) -> None:
+        if value > self.value:
+            self.psi, self.value, self.gradient = psi.copy(), value, gradient
+
+
+@dataclass(frozen=True)
+class LBFGS(Optimiser):
+    """Limited-memory BFGS directions from optax with step halving: many parameters, any model.
+
+    Args:
+        max_iterations: give up after so many.
+        memory: pairs of steps and gradient changes remembered.
+        tolerance: largest gradient per response at which to stop.
+
+    Source: Liu & Nocedal (1989); optax's `scale_by_lbfgs`.
+    """
+
+    max_iterations: int = 1000
+    memory: int = 20
+    tolerance: float = 1e-8
+
+    def maximise(self, objective: Objective, psi: np.ndarray, report: Progress) -> Solution:
+        import jax
+        import jax.numpy as jnp
+        import optax
+
+        n = objective.design.n_obs
+        transform = optax.scale_by_lbfgs(memory_size=self.memory)
+        update = jax.jit(transform.update)
+        psi = np.asarray(psi, float)
+        state = transform.init(jnp.asarray(psi))
+        value, gradient = objective.value_and_grad(psi)
+        iterations, interrupted = 0, False
+        try:
+            while iterations < self.max_iterations:
+                report(value, float(np.max(np.abs(gradient), initial=0.0)) / n)
+                if np.max(np.abs(gradient), initial=0.0) / n < self.tolerance:
+                    break
+                direction, state = update(jnp.asarray(-gradient / n), state, jnp.asarray(psi))
+                step = -np.asarray(direction)
+                trial, there = value, gradient
+                for _ in range(30):
+                    trial, there = objective.value_and_grad(psi + step)
+                    if trial >= value + 1e-4 * gradient @ step:
+                        break
+                    step = step / 2
+                else:
+                    break
+                psi, value, gradient = psi + step, trial, there
+                iterations += 1
+        except KeyboardInterrupt:
+            interrupted = True
+        return Solution(psi, objective.newton_terms(psi), iterations, interrupted)
+
+
+def scaled_gradient(terms: Terms, n_obs: int) -> float:
+    """Return the largest absolute derivative per response."""
+    return float(np.max(np.abs(terms.gradient), initial=0.0)) / n_obs

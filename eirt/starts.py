@@ -1,0 +1,83 @@
+"""Where a fit starts, and how its random effects are eliminated by default."""
+
+from __future__ import annotations
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+
+from eirt.design import Design
+from eirt.likelihood import AdaptiveQuadrature, Laplace, Likelihood, Nested, Quadrature
+from eirt.likelihood.base import Data, cell_parameters
+from eirt.model import Model, global_offsets, parameter_names, restrict
+
+REACH = 6.5
+MOST_NODES = 401  # beyond, nodes at each person's own mode are cheaper
+SPACING = 1.1  # of shared nodes, in posterior standard deviations
+
+
+def start_values(model: Model, design: Design) -> np.ndarray:
+    """Return a starting vector: weighted least squares on smoothed marginal links.
+
+    Covariates of persons are regressed on persons, all others on cells. The marginal effects are
+    inflated to the conditional scale (Zeger, Liang & Albert, 1988).
+    """
+    eta, n = _marginal(model, design, design.obs_cell, len(design.x))
+    if not model.response.has_intercept:
+        eta = eta - np.average(eta, weights=n)
+    beta = _least_squares(design.x, eta, n)
+    if len(design.person_columns):
+        eta, n = _marginal(model, design, design.obs_person, len(design.persons))
+        centre = design.person_x.mean(axis=0)
+        gamma = _least_squares(design.person_x - centre, eta - np.average(eta, weights=n), n)
+        beta[design.person_columns] = gamma
+        beta[np.array(design.x_names) == "(Intercept)"] -= centre @ gamma
+    inflation = np.sqrt(1.0 + 0.35 * model.dimension)
+    proportions = np.zeros(1)
+    if design.n_categories:
+        counts = np.bincount(design.y.astype(int), minlength=design.n_categories)
+        proportions = counts / counts.sum()
+    return model.start(inflation * beta, model.response.start_aux(proportions))
+
+
+def _marginal(
+    model: Model, design: Design, group: np.ndarray, n_groups: int
+) -> tuple[np.ndarray, np.ndarray]:
+    """Return the predictor that fits each group's mean response, smoothed, and its size."""
+    n = np.bincount(group, minlength=n_groups).astype(float)
+    sums = np.bincount(group, design.y, minlength=n_groups)
+    return model.response.start_eta((sums + design.y.mean()) / (n + 1.0)), n
+
+
+def _least_squares(x: np.ndarray, y: np.ndarray, weight: np.ndarray) -> np.ndarray:
+    root = np.sqrt(weight)
+    return np.linalg.lstsq(x * root[:, None], y * root, rcond=None)[0]
+
+
+def default_likelihood(model: Model, design: Design, start: np.ndarray) -> Likelihood:
+    """Choose how to eliminate the random effects from the shape of the design.
+
+    Shared nodes must be no further apart than the sharpest person's posterior is wide.
+    """
+    crossed = any(not term.local for term in design.terms)
+    spacing = SPACING * _sharpest(model, design, start) if model.dimension else 1.0
+    nodes = 1 + int(np.ceil(2 * REACH / spacing))
+    if model.dimension == 1 and nodes <= MOST_NODES:
+        nodes = max(nodes, 61)
+        return Nested(nodes) if crossed else Quadrature(nodes)
+    if model.dimension <= 2 and nodes <= 61:
+        return Nested() if crossed else Quadrature()
+    return Laplace() if crossed else AdaptiveQuadrature(15 if model.dimension < 3 else 7)
+
+
+def _sharpest(model: Model, design: Design, start: np.ndarray) -> float:
+    """Return the smallest posterior sd of a person's spherical effects, guessed at the start."""
+    data = Data.of(design, restrict(model, parameter_names(model, design)))
+    none = jnp.zeros(global_offsets(design)[-1])
+    cells = cell_parameters(model, jnp.asarray(start), data, none)
+    level, n = _marginal(model, design, design.obs_person, len(design.persons))
+    above = (level - np.average(level, weights=n))[design.obs_person]
+    location, loading, aux = (np.asarray(leaf)[design.obs_cell] for leaf in cells)
+    told = np.asarray(jax.vmap(model.response.information)(jnp.asarray(location + above), aux))
+    sums = [np.bincount(design.obs_person, told * column**2) for column in loading.T]
+    return float(1.0 / np.sqrt(1.0 + np.max(sums)))

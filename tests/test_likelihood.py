@@ -1,0 +1,415 @@
+"""Every likelihood against brute force, finite differences and itself in another order."""
+
+import dataclasses
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+import pandas as pd
+import pytest
+import scipy.integrate
+import scipy.optimize
+
+import eirt
+from eirt._config import double_precision
+from eirt.design import build
+from eirt.effects import Common, Diagonal, Effect, Free, Scalar, Standard, Unit, Unstructured
+from eirt.formula import parse
+from eirt.likelihood.base import Objective, incidence
+from eirt.likelihood.quadrature import QuadratureObjective
+from eirt.model import Model, parameter_names, restrict
+
+N_PERSONS, N_ITEMS = 14, 5
+
+
+def small_data(kind="binary", missing=False, seed=0):
+    rng = np.random.default_rng(seed)
+    frame = pd.DataFrame(
+        {
+            "id": np.repeat(np.arange(N_PERSONS), N_ITEMS),
+            "item": np.tile([f"i{k}" for k in range(N_ITEMS)], N_PERSONS),
+        }
+    )
+    frame["x"] = np.tile(np.linspace(-1, 1, N_ITEMS), N_PERSONS)
+    frame["w"] = np.repeat(rng.normal(size=N_PERSONS), N_ITEMS)
+    eta = rng.normal(size=N_PERSONS)[frame["id"]] + 0.5 * frame["x"] + 0.4 * frame["w"]
+    uniform = rng.uniform(size=len(frame))
+    if kind == "count":
+        frame["y"] = rng.poisson(np.exp(eta)).astype(float)
+    elif kind == "ordered":
+        frame["y"] = (uniform[:, None] < 1 / (1 + np.exp(-eta.to_numpy()[:, None] - [1, -1]))).sum(
+            1
+        )
+    else:
+        frame["y"] = (uniform < 1 / (1 + np.exp(-eta))).astype(float)
+    return frame[rng.uniform(size=len(frame)) > 0.25] if missing else frame
+
+
+@double_precision
+def bind(formula, likelihood, family=None, slope=None, covariance=None, frame=None):
+    family = family or eirt.Bernoulli()
+    frame = small_data(family.kind) if frame is None else frame
+    parsed = parse(formula)
+    y = frame["y"].to_numpy(float)
+    labels = tuple(np.unique(y)) if family.kind != "count" else ()
+    design = build(
+        frame.reset_index(drop=True),
+        parsed,
+        y,
+        labels,
+        response="y",
+        person="id" if parsed.random else None,
+        item="item",
+        intercept=family.has_intercept,
+    )
+    effects = tuple(
+        Effect(
+            covariance
+            if term.local and covariance
+            else (Scalar(1) if len(term.effects) == 1 else Unstructured(len(term.effects))),
+            (slope or Unit()) if term.local else Unit(),
+            term.local,
+        )
+        for term in design.terms
+    )
+    model = Model(
+        family.bind(len(labels)),
+        effects,
+        len(design.x_names),
+        len(design.items),
+        ability_place=design.ability_place,
+    )
+    restriction = restrict(model, parameter_names(model, design))
+    objective = likelihood.bind(model, design, restriction)
+    rng = np.random.default_rng(5)
+    start = model.start(np.zeros(len(design.x_names)), np.linspace(1.0, 0.2, model.response.n_aux))
+    return objective, restriction.free(start + 0.1 * rng.normal(size=len(start)))
+
+
+CASES = {
+    "quadrature rasch": ("~ 0 + item + (1 | id)", eirt.Quadrature(41), {}),
+    "quadrature 1pl": (
+        "~ 0 + item + (1 | id)",
+        eirt.Quadrature(41),
+        {"slope": Common(), "covariance": Standard(1)},
+    ),
+    "quadrature 2pl": (
+        "~ 0 + item + (1 | id)",
+        eirt.Quadrature(41),
+        {"slope": Free(), "covariance": Standard(1)},
+    ),
+    "quadrature 2pl, latent regression": (
+        "~ 0 + item + w + (1 | id)",
+        eirt.Quadrature(41),
+        {"slope": Free(), "covariance": Standard(1)},
+    ),
+    "quadrature 2pl, masked": (
+        "~ 0 + item + (1 + x | id)",
+        eirt.Quadrature(21),
+        {
+            "slope": Free(((1, 0), (1, 1), (0, 1), (1, 1), (1, 0))),
+            "covariance": Standard(2),
+        },
+    ),
+    "quadrature slopes": ("~ x + w + (1 + x | id)", eirt.Quadrature(21), {}),
+    "quadrature diagonal": (
+        "~ x + (1 + x || id)",
+        eirt.Quadrature(21),
+        {"covariance": Diagonal(2)},
+    ),
+    "quadrature none": ("~ x + w", eirt.Quadrature(), {}),
+    "adaptive": ("~ x + w + (1 | id)", eirt.AdaptiveQuadrature(5), {}),
+    "adaptive slopes": ("~ x + (1 + x | id)", eirt.AdaptiveQuadrature(3), {}),
+    "laplace": ("~ x + w + (1 | id) + (1 | item)", eirt.Laplace(), {}),
+    "laplace expected": ("~ x + w + (1 | id) + (1 | item)", eirt.Laplace("expected"), {}),
+    "laplace slopes": ("~ x + (1 + x | id) + (1 + w | item)", eirt.Laplace(), {}),
+    "nested": ("~ x + w + (1 | id) + (1 | item)", eirt.Nested(41), {}),
+    "nested slopes": ("~ x + (1 | id) + (1 + w | item)", eirt.Nested(41), {}),
+    "nested 2pl": (
+        "~ x + (1 | id) + (1 | item)",
+        eirt.Nested(41),
+        {"slope": Free(), "covariance": Standard(1)},
+    ),
+}
+FAMILIES = [eirt.Bernoulli(), eirt.Bernoulli("probit"), eirt.Cumulative(), eirt.Poisson()]
+
+
+def differenced_gradient(objective, psi, step=1e-5):
+    return np.array(
+        [
+            (objective.value_and_grad(psi + e)[0] - objective.value_and_grad(psi - e)[0])
+            / (2 * step)
+            for e in step * np.eye(len(psi))
+        ]
+    )
+
+
+@pytest.mark.parametrize("missing", [False, True], ids=["complete", "incomplete"])
+@pytest.mark.parametrize("case", CASES)
+@double_precision
+def test_gradient_against_differences(case, missing):
+    formula, likelihood, options = CASES[case]
+    objective, psi = bind(formula, likelihood, frame=small_data(missing=missing), **options)
+    _, gradient = objective.value_and_grad(psi)
+    expected = differenced_gradient(objective, psi)
+    np.testing.assert_allclose(gradient, expected, rtol=1e-6, atol=1e-6 * np.abs(gradient).max())
+
+
+@pytest.mark.parametrize("case", ["quadrature rasch", "adaptive", "laplace", "nested"])
+@pytest.mark.parametrize("family", FAMILIES[1:], ids=lambda f: type(f).__name__)
+@double_precision
+def test_gradient_for_other_families(case, family):
+    formula, likelihood, options = CASES[case]
+    if not family.has_intercept:
+        formula = formula.replace("0 + item", "x")
+    objective, psi = bind(formula, likelihood, family, **options)
+    _, gradient = objective.value_and_grad(psi)
+    expected = differenced_gradient(objective, psi)
+    np.testing.assert_allclose(gradient, expected, rtol=1e-6, atol=1e-6 * np.abs(gradient).max())
+
+
+@pytest.mark.parametrize("missing", [False, True], ids=["complete", "incomplete"])
+@pytest.mark.parametrize("case", [name for name in CASES if name.startswith("quadrature")])
+@double_precision
+def test_louis_information_against_differences(case, missing):
+    formula, likelihood, options = CASES[case]
+    objective, psi = bind(formula, likelihood, frame=small_data(missing=missing), **options)
+    terms = objective.newton_terms(psi)
+    value, gradient = objective.value_and_grad(psi)
+    assert terms.value == pytest.approx(value, abs=1e-10)
+    np.testing.assert_allclose(terms.gradient, gradient, atol=1e-9)
+    expected = Objective.information(objective, psi)
+    np.testing.assert_allclose(terms.information, expected, rtol=1e-5, atol=1e-5)
+    assert np.linalg.eigvalsh(terms.safe).min() > -1e-9
+
+
+@pytest.mark.parametrize("family", FAMILIES[1:], ids=lambda f: type(f).__name__)
+@double_precision
+def test_louis_information_for_other_families(family):
+    formula = "~ x + w + (1 | id)"
+    options = {"slope": Free(), "covariance": Standard(1)}
+    objective, psi = bind(formula, eirt.Quadrature(41), family, **options)
+    expected = Objective.information(objective, psi)
+    found = objective.newton_terms(psi).information
+    np.testing.assert_allclose(found, expected, rtol=1e-5, atol=1e-5)
+
+
+# ---- brute force -----------------------------------------------------------------------------
+
+
+def dense(objective, psi):
+    """Return f(x, u) of all responses, written out observation by observation."""
+    model, design = objective.model, objective.design
+    params = model.unpack(objective.data.restriction.expand(jnp.asarray(psi)))
+    beta = np.asarray(params.beta)
+    factors = [
+        np.asarray(e.covariance.factor(t)) for e, t in zip(model.effects, params.theta, strict=True)
+    ]
+
+    def log_joint(x, u):
+        total, used = -jnp.sum(x**2) / 2 - jnp.sum(u**2) / 2, 0
+        eta = jnp.asarray(design.x_of(np.arange(design.n_obs)) @ beta)
+        for term, factor in zip(design.terms, factors, strict=True):
+            z = term.z[design.obs_cell]
+            if term.local:
+                effects = x[design.obs_person]
+            else:
+                q = len(term.effects)
+                block = u[used : used + len(term.levels) * q].reshape(-1, q)
+                effects = block[term.index[design.obs_cell]]
+                used += block.size
+            eta = eta + jnp.sum(z * (effects @ factor.T), axis=1)
+        aux = model.response.constrain(params.aux[0])
+        log_prob = jax.vmap(model.response.log_prob, (0, 0, None))(jnp.asarray(design.y), eta, aux)
+        return total + jnp.sum(log_prob)
+
+    return log_joint
+
+
+FIRST = {
+    "quadrature": eirt.Quadrature(161),
+    "adaptive": eirt.AdaptiveQuadrature(31),
+}
+
+
+@pytest.mark.parametrize("likelihood", FIRST.values(), ids=FIRST)
+@pytest.mark.parametrize("family", FAMILIES, ids=lambda f: type(f).__name__)
+@double_precision
+def test_one_factor_against_numerical_integration(likelihood, family):
+    objective, psi = bind("~ x + w + (1 | id)", likelihood, family)
+    log_joint = jax.jit(dense(objective, psi))
+    here = np.zeros((N_PERSONS, 1))
+    base = float(log_joint(here, np.zeros(0)))
+    total = base
+
+    for p in range(N_PERSONS):
+
+        def ratio(t, p=p):
+            return np.exp(float(log_joint(here + t * (np.arange(N_PERSONS) == p)[:, None],
+                                          np.zeros(0))) - base)  # fmt: skip
+
+        integral, _ = scipy.integrate.quad(ratio, -9, 9, epsabs=1e-12, epsrel=1e-11, limit=200)
+        total += np.log(integral / np.sqrt(2 * np.pi))
+    assert objective.value_and_grad(psi)[0] == pytest.approx(total, abs=1e-7)
+
+
+def flat_mode(function, size):
+    """Return the maximiser of a function of a vector and its negative Hessian there."""
+    gradient, hessian = jax.jit(jax.grad(function)), jax.jit(jax.hessian(function))
+    at = jnp.zeros(size)
+    for _ in range(60):
+        at = at - jnp.linalg.solve(hessian(at), gradient(at))
+    return at, -np.asarray(hessian(at))
+
+
+@pytest.mark.parametrize("formula", [CASES["laplace"][0], CASES["laplace slopes"][0]])
+@pytest.mark.parametrize("family", FAMILIES, ids=lambda f: type(f).__name__)
+@double_precision
+def test_laplace_against_dense_hessian(formula, family):
+    objective, psi = bind(formula, eirt.Laplace(), family)
+    log_joint = dense(objective, psi)
+    shape = objective.origin.x.shape
+    size = int(np.prod(shape))
+
+    def flat(v):
+        return log_joint(v[:size].reshape(shape), v[size:])
+
+    mode, curvature = flat_mode(flat, size + objective.origin.u.size)
+    expected = float(flat(mode)) - np.linalg.slogdet(curvature)[1] / 2
+    assert objective.value_and_grad(psi)[0] == pytest.approx(expected, abs=1e-8)
+    moments = objective.moments(psi)
+    covariance = np.linalg.inv(curvature)
+    np.testing.assert_allclose(moments.others, mode[size:], atol=1e-7)
+    np.testing.assert_allclose(moments.others_covariance, covariance[size:, size:], atol=1e-7)
+    own = covariance[:size, :size].reshape(*shape, *shape)
+    own = own[np.arange(shape[0]), :, np.arange(shape[0]), :]
+    np.testing.assert_allclose(moments.covariance, own, atol=1e-7)
+
+
+def person_integral(objective, psi):
+    """Return f(u) for a person intercept: each person by a fine rectangle rule of their own."""
+    model, design = objective.model, objective.design
+    params = model.unpack(objective.data.restriction.expand(jnp.asarray(psi)))
+    nodes = jnp.linspace(-9, 9, 361)
+    weight = jnp.log(nodes[1] - nodes[0]) - jnp.log(2 * jnp.pi) / 2 - nodes**2 / 2
+    fixed = jnp.asarray(design.x_of(np.arange(design.n_obs)) @ np.asarray(params.beta))
+    item = design.terms[1].index[design.obs_cell]
+    log_prob = jax.vmap(jax.vmap(model.response.log_prob, (None, 0, None)), (0, 0, None))
+
+    def f(u):
+        eta = fixed + params.theta[1][0] * u[item]
+        at_nodes = eta[:, None] + params.theta[0][0] * nodes
+        table = log_prob(jnp.asarray(design.y), at_nodes, model.response.constrain(params.aux[0]))
+        persons = jax.ops.segment_sum(table, design.obs_person, N_PERSONS)
+        return jnp.sum(jax.nn.logsumexp(persons + weight, axis=1)) - u @ u / 2
+
+    return f
+
+
+@pytest.mark.parametrize("family", FAMILIES, ids=lambda f: type(f).__name__)
+@double_precision
+def test_nested_against_dense_hessian(family):
+    objective, psi = bind("~ x + w + (1 | id) + (1 | item)", eirt.Nested(81), family)
+    f = person_integral(objective, psi)
+    mode, curvature = flat_mode(f, N_ITEMS)
+    expected = float(f(mode)) - np.linalg.slogdet(curvature)[1] / 2
+    assert objective.value_and_grad(psi)[0] == pytest.approx(expected, abs=1e-6)
+    moments = objective.moments(psi)
+    np.testing.assert_allclose(moments.others, mode, atol=1e-6)
+    np.testing.assert_allclose(moments.others_covariance, np.linalg.inv(curvature), atol=1e-6)
+
+
+@pytest.mark.parametrize("likelihood", [eirt.Nested(61), eirt.Laplace()], ids=["nested", "laplace"])
+@double_precision
+def test_laplace_error_against_exact_integral(likelihood):
+    frame = small_data()
+    frame = frame[frame["item"].isin(["i0", "i4"])]
+    objective, psi = bind("~ x + (1 | id) + (1 | item)", likelihood, frame=frame)
+    f = jax.jit(jax.vmap(person_integral(objective, psi)))
+    axis = np.linspace(-7, 7, 57)
+    grid = np.stack([m.ravel() for m in np.meshgrid(axis, axis)], axis=1)
+    cell = np.log(axis[1] - axis[0]) * 2
+    exact = float(jax.nn.logsumexp(f(jnp.asarray(grid)))) + cell - np.log(2 * np.pi)
+    value, _ = objective.value_and_grad(psi)
+    errors = objective.errors(psi)
+    assert errors["laplace"] == pytest.approx(exact - value, abs=4 * errors["laplace_se"] + 1e-4)
+    assert 0 < errors["laplace_se"] < 0.05
+
+
+# ---- the same in another order ---------------------------------------------------------------
+
+
+@pytest.mark.parametrize("case", ["quadrature 2pl", "adaptive", "laplace", "nested"])
+@double_precision
+def test_order_of_rows_persons_and_items_changes_nothing(case):
+    formula, likelihood, options = CASES[case]
+    frame = small_data(missing=True)
+    objective, psi = bind(formula, likelihood, frame=frame, **options)
+    value, gradient = objective.value_and_grad(psi)
+    shuffled = frame.sample(frac=1.0, random_state=3)
+    other, _ = bind(formula, likelihood, frame=shuffled, **options)
+    names = parameter_names(objective.model, objective.design)
+    places = [parameter_names(other.model, other.design).index(name) for name in names]
+    moved = np.zeros_like(psi)
+    moved[places] = psi
+    there, slope = other.value_and_grad(moved)
+    assert there == pytest.approx(value, abs=1e-9)
+    np.testing.assert_allclose(slope[places], gradient, atol=1e-8)
+
+
+@pytest.mark.parametrize("case", ["quadrature 2pl", "nested"])
+@double_precision
+def test_storage_and_blocks_change_nothing(case):
+    formula, likelihood, options = CASES[case]
+    objective, psi = bind(formula, likelihood, frame=small_data(missing=True), **options)
+    value, gradient = objective.value_and_grad(psi)
+    quadrature = isinstance(objective, QuadratureObjective)
+    information = objective.information(psi) if quadrature else None
+    for dense_storage, block in ((True, 3), (False, 5)):
+        who = jax.device_put(incidence(objective.design, dense_storage, block))
+        how = objective.how._replace(block=block, canonical=False)
+        if quadrature:
+            objective.who, objective.how = who, how
+            np.testing.assert_allclose(objective.information(psi), information, atol=1e-8)
+        else:
+            objective.inner, objective.how = objective.inner._replace(who=who), how
+        there, slope = objective.value_and_grad(psi)
+        assert there == pytest.approx(value, abs=1e-9)
+        np.testing.assert_allclose(slope, gradient, atol=1e-8)
+
+
+@double_precision
+def test_canonical_shortcut_changes_nothing():
+    for case in ("quadrature 2pl, latent regression", "nested"):
+        formula, likelihood, options = CASES[case]
+        objective, psi = bind(formula, likelihood, **options)
+        assert objective.how.canonical
+        value, gradient = objective.value_and_grad(psi)
+        information = objective.information(psi)
+        objective.how = objective.how._replace(canonical=False)
+        there, slope = objective.value_and_grad(psi)
+        assert there == pytest.approx(value, abs=1e-9)
+        np.testing.assert_allclose(slope, gradient, atol=1e-8)
+        np.testing.assert_allclose(objective.information(psi), information, atol=1e-6)
+
+
+# ---- refusals --------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    ("likelihood", "formula", "says"),
+    [
+        (eirt.Quadrature(), "~ x + (1 | id) + (1 | item)", "one grouping factor"),
+        (eirt.AdaptiveQuadrature(), "~ x + (1 | id) + (1 | item)", "one grouping factor"),
+        (eirt.Nested(), "~ x + (1 | id)", "besides those of persons"),
+        (eirt.Quadrature(200), "~ 0 + item + (0 + item | id)", "too many"),
+    ],
+)
+def test_likelihoods_refuse_what_they_cannot_do(likelihood, formula, says):
+    with pytest.raises(ValueError, match=says):
+        bind(formula, likelihood)
+
+
+def test_likelihoods_are_plain_values():
+    assert eirt.Nested(61) == eirt.Nested(61)
+    assert dataclasses.replace(eirt.Quadrature(), nodes=3).nodes == 3
