@@ -264,17 +264,16 @@ def _person_columns(
     x: np.ndarray, cell: np.ndarray, person: np.ndarray, terms: tuple[Term, ...]
 ) -> np.ndarray:
     """Return the columns that describe persons, where these have a random intercept to move."""
-    intercepts = [
-        term.z[:, k]
-        for term in terms
-        if term.local
-        for k, name in enumerate(term.effects)
-        if name == "(Intercept)"
-    ]
-    if not intercepts:
+    import pandas as pd
+
+    if not any(term.local and "(Intercept)" in term.effects for term in terms):
         return np.zeros(0, int)
-    varies = np.flatnonzero(np.ptp(x, axis=0) > 0)
-    return np.array([j for j in varies if constant_within(x[cell, j], person)], int)
+    columns = np.flatnonzero(np.ptp(x, axis=0) > 0)
+    # most columns describe items: a few responses show it
+    for some in (slice(0, 1000), slice(None)):
+        own, rows = pd.factorize(person[some])[0], cell[some]
+        columns = np.array([j for j in columns if constant_within(x[rows, j], own)], int)
+    return columns
 
 
 def _merge(x: np.ndarray, terms: tuple[Term, ...], item: np.ndarray) -> np.ndarray:
@@ -288,6 +287,8 @@ def _merge(x: np.ndarray, terms: tuple[Term, ...], item: np.ndarray) -> np.ndarr
 
 def _rows(cell: np.ndarray, y: np.ndarray) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
     """Return the distinct (cell, response) pairs, sorted, and the pair of each observation."""
-    values, code = np.unique(y, return_inverse=True)
-    pairs, obs_row = np.unique(cell * len(values) + code, return_inverse=True)
+    import pandas as pd
+
+    code, values = pd.factorize(y, sort=True)
+    obs_row, pairs = pd.factorize(cell * len(values) + code, sort=True)
     return pairs // len(values), values[pairs % len(values)], obs_row

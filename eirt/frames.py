@@ -203,6 +203,8 @@ def drop_missing_responses(
     dropped = {"missing responses": int((~answered).sum())}
     if not answered.any():
         raise DataError(f"Every value of the response {response!r} is missing; check the column.")
+    if answered.all():
+        return frame, {}
     kept = frame[answered]
     for group in groups:
         absent = sorted(set(frame[group].dropna()) - set(kept[group].dropna()), key=str)

@@ -11,7 +11,7 @@ import numpy as np
 from eirt.likelihood.base import Objective, Terms
 from eirt.progress import Progress
 
-FINISHED = 1e-18  # Newton decrement at which no digit is left to gain
+FINISHED = 1e-16  # Newton decrement at which no digit is left to gain
 ROUGH_INFORMATION = 0.1  # about what one response tells of its predictor, less what is shared
 
 
@@ -73,13 +73,13 @@ def newton_step(terms: Terms) -> tuple[np.ndarray, float]:
     """Return a step uphill and its decrement (not a number where the terms are not finite)."""
     if not np.all(np.isfinite(terms.gradient)) or not np.all(np.isfinite(terms.information)):
         return np.zeros_like(terms.gradient), float("nan")
-    size = len(terms.gradient)
+    import scipy.linalg
+
     for information in (terms.information, terms.safe):
         try:
-            factor = np.linalg.cholesky(information + 1e-12 * np.eye(size))
+            step = scipy.linalg.cho_solve(scipy.linalg.cho_factor(information), terms.gradient)
         except np.linalg.LinAlgError:
             continue
-        step = np.linalg.solve(factor.T, np.linalg.solve(factor, terms.gradient))
         return step, float(terms.gradient @ step)
     values, vectors = np.linalg.eigh(terms.information)
     values = np.maximum(np.abs(values), 1e-3 * np.abs(values).max())

@@ -130,8 +130,8 @@ def incidence(design: Design, dense: bool | None = None, block: int = 1) -> Inci
     covariates = np.zeros((n_padded, design.person_x.shape[1]))
     covariates[:n_persons] = design.person_x
     if dense is None:
-        fill = design.n_obs / (n_persons * len(design.x))
-        dense = fill > 0.1 and n_padded * n_rows <= 5e7
+        fill = design.n_obs / (n_persons * n_rows)
+        dense = fill > 0.05 and n_padded * n_rows <= 5e7
     if dense:
         counts = np.zeros((n_padded, n_rows))
         np.add.at(counts, (design.obs_person, design.obs_row), 1.0)

@@ -113,9 +113,6 @@ class QuadratureObjective(Objective):
         here = _value(self.model, psi, self.data, self.who, self.grid)
         return {"quadrature": float(there) - float(here)}
 
-    def check_cost(self) -> float:
-        return 2.0 * self.design.n_obs * len(self.grid.log_weights)
-
     def refined(self) -> Objective | None:
         nodes = 2 * (self.choice.nodes or 1) - 1
         if nodes**self.model.dimension > MAX_NODES:
