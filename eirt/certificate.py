@@ -22,6 +22,13 @@ class Certificate:
         quadrature_error: log-likelihood on about twice the nodes, minus this one.
         laplace_error: log-likelihood by importance sampling, minus this one.
         laplace_error_se: its Monte-Carlo standard error.
+
+    >>> Certificate(
+    ...     gradient=1e-12, decrement=1e-15, smallest_eigenvalue=0.1, iterations=5
+    ... ).converged
+    True
+    >>> Certificate(1e-3, 0.5, 0.1, 200).failures[0][:40]
+    'about 0.25 log-likelihood units are stil'
     """
 
     gradient: float

@@ -114,6 +114,13 @@ def difficulty(fit: Fit, identification: str = "ability", scale: str = "model") 
         ValueError: for an unknown identification or scale, or slopes of several dimensions.
 
     Source: Embretson & Reise (2000), chapter 6; delta method: van der Vaart (1998), chapter 3.
+
+    >>> import eirt
+    >>> rasch = eirt.rasch(eirt.load("lsat7"), wide=True)
+    >>> rasch.difficulty("items")["difficulty"].round(2).tolist()
+    [-0.54, 0.54, -0.13, 0.81, -0.67]
+    >>> round(rasch.difficulty(scale="standard")["discrimination"][0], 2)
+    np.float64(1.01)
     """
     names = fit.design.items
     known = ["ability", "items", *map(str, names)]

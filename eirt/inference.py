@@ -34,6 +34,14 @@ def compare(*fits: Fit) -> pd.DataFrame:
         DataError: if the fits are to different responses.
 
     Source: Self & Liang (1987); Stram & Lee (1994) for the mixture.
+
+    >>> import eirt
+    >>> lsat = eirt.load("lsat7")
+    >>> table = eirt.compare(eirt.rasch(lsat, wide=True), eirt.two_pl(lsat, wide=True))
+    >>> table[["model", "loglik", "chi2", "df", "p"]].round(3)
+       model    loglik    chi2   df      p
+    0  Rasch -2664.901     NaN  <NA>    NaN
+    1    2PL -2658.805  12.192     4  0.016
     """
     import pandas as pd
 
@@ -55,7 +63,8 @@ def compare(*fits: Fit) -> pd.DataFrame:
         inside = [other for other in order[:place] if nested_in(other, fit)]
         rows.append(row | (likelihood_ratio(inside[-1], fit) if inside else {}))
     columns = ["model", "likelihood", "n_params", "loglik", "aic", "bic"]
-    return pd.DataFrame(rows, columns=[*columns, "against", "chi2", "df", "p"])
+    table = pd.DataFrame(rows, columns=[*columns, "against", "chi2", "df", "p"])
+    return table.astype({"df": "Int64"})
 
 
 def _require_same_data(a: Fit, b: Fit) -> None:

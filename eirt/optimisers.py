@@ -47,6 +47,9 @@ class Newton(Optimiser):
     is, gives the step: Fisher scoring of the complete data, an EM step to first order.
 
     Source: Louis (1982); Lange (1995) for the safe step.
+
+    >>> Newton(max_iterations=50).max_iterations
+    50
     """
 
     def maximise(self, objective: Objective, psi: np.ndarray, report: Progress) -> Solution:
@@ -106,6 +109,9 @@ class QuasiNewton(Optimiser):
     For objectives whose information must be differenced, so that it is built only at the end.
 
     Source: Nocedal & Wright (2006), chapter 6; scipy's implementation.
+
+    >>> QuasiNewton(max_iterations=50).max_iterations
+    50
     """
 
     def maximise(self, objective: Objective, psi: np.ndarray, report: Progress) -> Solution:
@@ -182,6 +188,9 @@ class LBFGS(Optimiser):
         tolerance: largest gradient per response at which to stop.
 
     Source: Liu & Nocedal (1989); optax's `scale_by_lbfgs`.
+
+    >>> LBFGS(max_iterations=50).max_iterations
+    50
     """
 
     max_iterations: int = 1000

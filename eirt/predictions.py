@@ -49,6 +49,13 @@ def predict(
         FormulaError: if `new` lacks a column.
 
     Source: Zeger, Liang & Albert (1988) for population-averaged predictions.
+
+    >>> import eirt
+    >>> fit = eirt.eirm(eirt.load("verbagg"), "r2 ~ mode + (1 | id)")
+    >>> new = {"id": ["somebody"] * 2, "mode": ["want", "do"]}
+    >>> import pandas as pd
+    >>> fit.predict(pd.DataFrame(new), effects="average").round(2)
+    array([0.53, 0.42])
     """
     if scale not in SCALES:
         raise ValueError(f"No scale {scale!r}; there are {', '.join(SCALES)}.")
@@ -164,6 +171,12 @@ def feature_effects(fit: Fit) -> pd.DataFrame:
         odds_ratio_lower, odds_ratio_upper, probability (average change in the expected response).
 
     Source: Agresti (2013), section 5.4, for marginal effects.
+
+    >>> import eirt
+    >>> fit = eirt.eirm(eirt.load("verbagg"), "r2 ~ mode + (1 | id)")
+    >>> fit.feature_effects()[["term", "logit", "odds_ratio", "probability"]].round(2)
+           term  logit  odds_ratio  probability
+    0  mode[do]  -0.56        0.57        -0.11
     """
     import pandas as pd
 

@@ -34,6 +34,23 @@ class Fit:
         name: the model, in words.
         loglik: maximised log-likelihood.
         certificate: what shows that it is the maximum.
+
+    >>> import eirt
+    >>> fit = eirt.two_pl(eirt.load("lsat7"), wide=True)
+    >>> fit.converged, fit.n_params, round(fit.aic, 1), round(fit.bic, 1)
+    (True, 10, 5337.6, 5402.8)
+    >>> fit.fixed[["term", "estimate", "se"]].round(2).head(2)
+           term  estimate    se
+    0  item[Q1]      1.86  0.13
+    1  item[Q2]      0.81  0.09
+    >>> fit.items[["item", "easiness", "discrimination"]].round(2).head(2)
+      item  easiness  discrimination
+    0   Q1      1.86            0.99
+    1   Q2      0.81            1.08
+    >>> fit.random.loc[0, "sd"]
+    np.float64(1.0)
+    >>> list(fit.effects("id").columns)
+    ['level', 'term', 'estimate', 'sd']
     """
 
     name: str

@@ -37,6 +37,13 @@ def persons(fit: Fit, method: Literal["EAP", "MAP"] = "EAP") -> pd.DataFrame:
         ValueError: if the method is unknown or there are no person effects.
 
     Source: Bock & Mislevy (1982) for EAP; Samejima (1969) for MAP.
+
+    >>> import eirt
+    >>> table = eirt.rasch(eirt.load("lsat7"), wide=True).persons()
+    >>> table[["score", "ability"]].drop_duplicates().round(2).head(2)
+        score  ability
+    0     0.0    -1.93
+    12    1.0    -1.43
     """
     import pandas as pd
 

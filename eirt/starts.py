@@ -50,8 +50,11 @@ def _marginal(
 
 
 def _least_squares(x: np.ndarray, y: np.ndarray, weight: np.ndarray) -> np.ndarray:
-    root = np.sqrt(weight)
-    return np.linalg.lstsq(x * root[:, None], y * root, rcond=None)[0]
+    weighted = x.T * weight
+    gram = weighted @ x
+    # columns that hold nothing here (covariates of persons) get zero
+    ridge = 1e-10 * np.trace(gram) / len(gram) if len(gram) else 0.0
+    return np.linalg.solve(gram + ridge * np.eye(len(gram)), weighted @ y)
 
 
 def default_likelihood(model: Model, design: Design, start: np.ndarray) -> Likelihood:
