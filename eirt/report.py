@@ -144,7 +144,9 @@ def _is_text(frame: pd.DataFrame, place: int) -> bool:
 
 def _number(value: Any, decimals: int, name: str) -> str:
     """Return a cell as text: nothing for a missing value, exponents for extreme numbers."""
-    if value is None or value != value:
+    import pandas as pd
+
+    if pd.isna(value):
         return ""
     if not isinstance(value, numbers.Real) or isinstance(value, numbers.Integral):
         return str(value)
