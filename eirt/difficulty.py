@@ -100,8 +100,9 @@ def difficulty(fit: Fit, identification: str = "ability", scale: str = "model") 
 
     Args:
         fit: a fit with items.
-        identification: the origin: "ability" (mean ability 0), "items" (mean difficulty 0), or
-            the name of an item (its difficulty 0).
+        identification: the origin: "ability" (mean ability 0; of persons whose covariates are
+            zero, where the model has covariates of persons), "items" (mean difficulty 0), or the
+            name of an item (its difficulty 0).
         scale: the unit: "model" (as fitted: Rasch slopes 1, 1PL and 2PL sd(ability) 1),
             "standard" (sd of ability 1: a Rasch fit reads as 1PL), "rasch" (mean slope 1: a 1PL
             fit reads as Rasch).

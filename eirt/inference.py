@@ -110,11 +110,12 @@ def nested_in(small: Fit, large: Fit) -> bool:
         {small.likelihood.name, large.likelihood.name} <= {"Quadrature", "Nested"}
     ):
         return False
-    obs = np.arange(small.n_obs)
+    here, there = _in_order(small), _in_order(large)
     if not len(small.design.person_columns) and not len(large.design.person_columns):
-        cells = np.stack([small.design.obs_cell, large.design.obs_cell])
-        obs = np.unique(cells, axis=1, return_index=True)[1]
-    a, b = small.design.x_of(obs), large.design.x_of(obs)
+        cells = np.stack([small.design.obs_cell[here], large.design.obs_cell[there]])
+        some = np.unique(cells, axis=1, return_index=True)[1]
+        here, there = here[some], there[some]
+    a, b = small.design.x_of(here), large.design.x_of(there)
     residual = a - b @ np.linalg.lstsq(b, a, rcond=None)[0]
     if np.abs(residual).max(initial=0.0) > 1e-8:
         return False
@@ -123,6 +124,16 @@ def nested_in(small: Fit, large: Fit) -> bool:
         if not any(g == term.group and set(term.effects) <= names for g, names in offered):
             return False
     return _slope_rank(small) <= _slope_rank(large)
+
+
+def _in_order(fit: Fit) -> np.ndarray:
+    """Return the responses ordered by person, item and value, however the rows came."""
+    design = fit.design
+    persons = np.argsort(np.argsort(design.persons.astype(str)))[design.obs_person]
+    if design.item is None:
+        return np.lexsort((design.y, persons))
+    items = np.argsort(np.argsort(design.items.astype(str)))[design.cell_item[design.obs_cell]]
+    return np.lexsort((design.y, items, persons))
 
 
 def _slope_rank(fit: Fit) -> int:

@@ -13,7 +13,7 @@ from eirt._math import gauss_hermite_grid
 from eirt.design import Term
 from eirt.effects import Unit
 from eirt.factors import factor_codes
-from eirt.formula import model_columns, require_variables
+from eirt.formula import model_columns, require_variables, variables
 from eirt.frames import to_pandas
 from eirt.results import Fit
 from eirt.tables import effect_factors
@@ -52,16 +52,15 @@ def predict(
 
     >>> import eirt
     >>> fit = eirt.eirm(eirt.load("verbagg"), "r2 ~ mode + (1 | id)")
-    >>> new = {"id": ["somebody"] * 2, "mode": ["want", "do"]}
     >>> import pandas as pd
-    >>> fit.predict(pd.DataFrame(new), effects="average").round(2)
+    >>> fit.predict(pd.DataFrame({"mode": ["want", "do"]}), effects="average").round(2)
     array([0.53, 0.42])
     """
     if scale not in SCALES:
         raise ValueError(f"No scale {scale!r}; there are {', '.join(SCALES)}.")
     if effects not in ("conditional", "average", "zero"):
         raise ValueError(f"No effects {effects!r}; there are 'conditional', 'average', 'zero'.")
-    rows = _rows(fit, new)
+    rows = _rows(fit, new, grouped=effects == "conditional")
     x, about_persons = rows["x"], fit.design.person_columns
     predictor = x[:, about_persons] @ fit.full[about_persons]
     eta = x @ fit.full[: fit.model.n_fixed] - predictor
@@ -95,8 +94,11 @@ def _mean(fit: Fit, eta: np.ndarray, variance: np.ndarray, item: np.ndarray) -> 
     return means @ jnp.exp(grid.log_weights)
 
 
-def _rows(fit: Fit, new: Any) -> dict[str, Any]:
-    """Return design rows, levels of each term and item number, at the data or at new rows."""
+def _rows(fit: Fit, new: Any, grouped: bool) -> dict[str, Any]:
+    """Return design rows, levels of each term and item number, at the data or at new rows.
+
+    Grouping factors are asked for only where their estimated effects are used.
+    """
     design = fit.design
     if new is None:
         cell = design.obs_cell
@@ -110,14 +112,20 @@ def _rows(fit: Fit, new: Any) -> dict[str, Any]:
             "item": design.cell_item[cell],
         }
     frame = to_pandas(new)
-    require_variables(frame, design.columns)
+    needed = [name for term in design.terms for name in variables(term.source.effects)]
+    require_variables(frame, [*variables(design.formula.fixed), *needed])
+    if grouped:
+        require_variables(frame, design.columns)
     item = np.zeros(len(frame), int)
     if design.item is not None and design.item in frame.columns:
         item = np.maximum(_codes(frame, [design.item], design.items), 0)
     return {
         "x": model_columns(design.spec, frame, design.x_names),
         "z": [model_columns(term.spec, frame, term.effects) for term in design.terms],
-        "level": [_codes(frame, term.source.group, term.levels) for term in design.terms],
+        "level": [
+            _codes(frame, term.source.group, term.levels) if grouped else np.zeros(0, int)
+            for term in design.terms
+        ],
         "item": item,
     }
 

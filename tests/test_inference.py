@@ -39,3 +39,9 @@ def test_different_data_are_refused(va, fits):
         eirt.compare(fits("rasch"), fewer)
     with pytest.raises(ValueError, match="two fits"):
         eirt.compare(fits("rasch"))
+
+
+def test_the_order_of_rows_does_not_hide_that_models_are_nested(va, fits):
+    shuffled = va.sample(frac=1.0, random_state=2)
+    lltm = eirt.lltm(shuffled, "~ btype + situ + mode", **COLUMNS)
+    assert nested_in(lltm, fits("rasch"))
