@@ -7,6 +7,7 @@ did not converge (its results are written all the same), 130 for Ctrl-C.
 from __future__ import annotations
 
 import contextlib
+import re
 from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any, Literal
@@ -286,7 +287,19 @@ def _errors(*kinds: type[Exception]) -> Iterator[None]:
     except KeyboardInterrupt:
         raise _stop("interrupted", INTERRUPTED) from None
     except kinds as error:
-        raise _stop(str(error), UNUSABLE) from None
+        raise _stop(_in_options(str(error)), UNUSABLE) from None
+
+
+def _in_options(message: str) -> str:
+    """Write the remedies of an error as options of the command line.
+
+    >>> _in_options("pass missing='drop' or reference=")
+    'pass --missing drop or --reference'
+    """
+    message = message.replace(" with a prior, priors={'easiness': eirt.Normal(0, 3)}", "")
+    names = "missing|duplicates|extreme|reference|ability|item"
+    message = re.sub(rf"\b({names})='([^']+)'", r"--\1 \2", message)
+    return re.sub(rf"\b({names})=(?!\S)", r"--\1", message)
 
 
 def _stop(message: str, code: int) -> typer.Exit:

@@ -16,12 +16,22 @@ def timing(monkeypatch):
     return timing
 
 
-def test_timed_returns_the_result_and_medians(timing):
-    results = iter([1, 2, 3])
-    result, seconds = timing.timed(lambda: next(results), 3)
+def test_timed_returns_the_result(timing):
+    result, seconds = timing.timed(lambda: 3)
     assert result == 3
     assert 0 <= seconds.wall < 1
     assert 0 <= seconds.cpu < 1
+
+
+def test_rounds_take_turns(timing):
+    done = []
+    tasks = {name: lambda n=name: done.append(n) or len(done) for name in "ab"}
+    assert timing.rounds(tasks, 2) == {"a": [1, 3], "b": [2, 4]}
+
+
+def test_medians_keep_what_is_no_number(timing):
+    runs = [timing.Run(wall, 1.0, 5.0, out) for wall, out in ((3.0, "a"), (1.0, "b"), (2.0, "c"))]
+    assert timing.medians(runs) == (2.0, 1.0, 5.0, "c")
 
 
 def test_run_measures_a_child(timing):

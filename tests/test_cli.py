@@ -279,3 +279,15 @@ def test_datasets_and_version():
 def test_module():
     command = [sys.executable, "-m", "eirt", "--version"]
     assert subprocess.run(command, capture_output=True, text=True).stdout.startswith("eirt ")
+
+
+def test_remedies_are_options(tmp_path):
+    frame = eirt.load("lsat6").astype(float)
+    frame["Q1"] = 1.0
+    frame.to_csv(tmp_path / "alike.csv", index=False)
+    done = CliRunner().invoke(
+        app, ["fit", str(tmp_path / "alike.csv"), "--wide", "--model", "rasch"]
+    )
+    assert done.exit_code == 3
+    assert "--extreme drop" in done.stderr
+    assert "extreme=" not in done.stderr

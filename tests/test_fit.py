@@ -131,3 +131,27 @@ def test_single_level_model_is_a_logistic_regression(va):
     assert fit.loglik == pytest.approx(np.log(np.where(y, p, 1 - p)).sum(), abs=1e-8)
     covariance = np.linalg.inv(x.T @ (x * (p * (1 - p))[:, None]))
     np.testing.assert_allclose(fit.vcov, covariance, rtol=1e-8)
+
+
+@pytest.mark.parametrize("name", ["rasch", "2pl", "laplace_slope"])
+def test_reflected_starts_end_at_the_same_signs(fits, name):
+    known = fits(name)
+    start = known.full.copy()
+    n_fixed = known.model.n_fixed
+    start[n_fixed:] = -start[n_fixed:]
+    found = eirt.fit.fit(known.model, known.design, known.likelihood, start=start, check=False)
+    assert found.converged
+    assert found.loglik == pytest.approx(known.loglik, abs=1e-7)
+    np.testing.assert_allclose(found.full, known.full, atol=1e-5)
+    np.testing.assert_allclose(found.vcov, known.vcov, atol=1e-5)
+    np.testing.assert_allclose(found.persons()["ability"], known.persons()["ability"], atol=1e-5)
+
+
+@pytest.mark.parametrize("link", ["loglog", "cauchit"])
+@pytest.mark.parametrize("random", ["(1 | id)", "(1 | id) + (1 | item)"])
+def test_every_link_fits_real_data(va, link, random):
+    formula = f"r2 ~ {FEATURES} + {random}"
+    fit = eirt.eirm(va, formula, family=eirt.Bernoulli(link), check=False)
+    assert fit.converged
+    assert -4200 < fit.loglik < -4060
+    assert (fit.fixed["estimate"][1:] < 0).all()

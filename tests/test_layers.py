@@ -39,7 +39,7 @@ ORDER = [
 LAYERS = {room: layer for layer, rooms in enumerate(ORDER) for room in rooms.split()}
 
 # Inside a folder: what the files share is below them, `__init__` above.
-INSIDE = {"base": 0, "table": 1, "joint": 1, "__init__": 3}
+INSIDE = {"incidence": 0, "base": 1, "table": 2, "joint": 2, "__init__": 4}
 
 # The exception: a fit is the object users hold, and `fit.plot()` or `fit.difficulty()` are doors
 # to rooms above it. These rooms may import upward, but only inside a function or method, so that
@@ -106,7 +106,7 @@ def rank(module: tuple[str, ...]) -> int | None:
 
 
 def rank_inside(module: tuple[str, ...]) -> int:
-    return INSIDE.get(module[1], 2)
+    return INSIDE.get(module[1], 3)
 
 
 def violations(source: str, file: str, files: list[str]) -> list[str]:

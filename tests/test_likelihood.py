@@ -15,7 +15,8 @@ from eirt._config import double_precision
 from eirt.design import build
 from eirt.effects import Common, Diagonal, Effect, Free, Scalar, Standard, Unit, Unstructured
 from eirt.formula import parse
-from eirt.likelihood.base import Objective, incidence
+from eirt.likelihood.base import Objective
+from eirt.likelihood.incidence import incidence
 from eirt.likelihood.quadrature import QuadratureObjective
 from eirt.model import Model, parameter_names, restrict
 

@@ -20,13 +20,12 @@ from eirt._math import Grid, cholesky_logdet, cholesky_solve, newton_mode
 from eirt.likelihood.base import (
     Data,
     Objective,
-    Padded,
     cell_parameters,
     importance_error,
-    incidence,
     location_by_effect,
     person_shift,
 )
+from eirt.likelihood.incidence import Padded, incidence
 from eirt.model import CellParameters, Model
 
 Information = Literal["observed", "expected"]

@@ -23,8 +23,8 @@ from eirt.likelihood.base import (
     Likelihood,
     Moments,
     Objective,
-    incidence,
 )
+from eirt.likelihood.incidence import incidence
 from eirt.likelihood.joint import Arrow, Effects, Information, Setting
 from eirt.model import Model, Restriction, global_offsets
 

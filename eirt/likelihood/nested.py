@@ -24,7 +24,6 @@ from eirt.design import Design
 from eirt.likelihood.base import (
     IMPORTANCE_DRAWS,
     Data,
-    Incidence,
     Likelihood,
     Moments,
     Objective,
@@ -33,6 +32,7 @@ from eirt.likelihood.base import (
     location_by_effect,
     person_shift,
 )
+from eirt.likelihood.incidence import Incidence
 from eirt.likelihood.table import (
     MAX_NODES,
     WIDER,

@@ -14,7 +14,6 @@ from eirt._math import Grid, equispaced_grid
 from eirt.design import Design
 from eirt.likelihood.base import (
     Data,
-    Incidence,
     Likelihood,
     Moments,
     Objective,
@@ -22,6 +21,7 @@ from eirt.likelihood.base import (
     cell_parameters,
     person_shift,
 )
+from eirt.likelihood.incidence import Incidence
 from eirt.likelihood.table import (
     MAX_NODES,
     WIDER,

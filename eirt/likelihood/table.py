@@ -19,13 +19,11 @@ from eirt._math import Grid
 from eirt.design import Design
 from eirt.likelihood.base import (
     Data,
-    Dense,
-    Incidence,
     cell_parameters,
-    incidence,
     person_shift,
     row_parameters,
 )
+from eirt.likelihood.incidence import Dense, Incidence, incidence
 from eirt.model import CellParameters, Model
 
 MAX_NODES = 20_000
