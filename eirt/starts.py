@@ -7,12 +7,21 @@ import jax.numpy as jnp
 import numpy as np
 
 from eirt.design import Design
-from eirt.likelihood import AdaptiveQuadrature, Laplace, Likelihood, Nested, Quadrature
+from eirt.likelihood import (
+    AdaptiveQuadrature,
+    Laplace,
+    Likelihood,
+    Nested,
+    Objective,
+    Quadrature,
+)
 from eirt.likelihood.base import Data, cell_parameters
 from eirt.model import Model, global_offsets, parameter_names, restrict
 
 REACH = 6.5
 MOST_NODES = 401  # beyond, nodes at each person's own mode are cheaper
+OTHER_SD = 0.5  # where standard deviations of items, raters, ... start
+TOLD = 0.2  # about what one response tells of its predictor
 SPACING = 1.1  # of shared nodes, in posterior standard deviations
 
 
@@ -84,3 +93,41 @@ def _sharpest(model: Model, design: Design, start: np.ndarray) -> float:
     told = np.asarray(jax.vmap(model.response.information)(jnp.asarray(location + above), aux))
     sums = [np.bincount(design.obs_person, told * column**2) for column in loading.T]
     return float(1.0 / np.sqrt(1.0 + np.max(sums)))
+
+
+def rough_covariance(objective: Objective, chunk: int = 100_000) -> np.ndarray:
+    """Return about the covariance of the free parameters, without fitting anything.
+
+        (X'X)^-1 {X'X / w + sum over terms of sd^2 X'ZZ'X} (X'X)^-1
+
+    That is how least squares would vary if responses told w of their predictors and random
+    effects had their starting sd: effects of items are known as well as there are items, those
+    of persons as there are persons. It gives a quasi-Newton method the scale of its first steps.
+    """
+    model, design = objective.model, objective.design
+    p = model.n_fixed
+    gram = np.zeros((p, p))
+    sums = [np.zeros((len(term.levels), len(term.effects), p)) for term in design.terms]
+    for begin in range(0, design.n_obs, chunk):
+        obs = np.arange(begin, min(begin + chunk, design.n_obs))
+        x, cell = design.x_of(obs), design.obs_cell[obs]
+        gram += x.T @ x
+        for term, total in zip(design.terms, sums, strict=True):
+            level = design.obs_person[obs] if term.index is None else term.index[cell]
+            np.add.at(total, level, term.z[cell][:, :, None] * x[:, None, :])
+    middle = gram / TOLD
+    for term, total in zip(design.terms, sums, strict=True):
+        flat = total.reshape(-1, p)
+        middle += (1.0 if term.local else OTHER_SD) ** 2 * flat.T @ flat
+    inverse = np.linalg.pinv(gram, hermitian=True)
+    covariance = np.eye(sum(model.sizes)) / (TOLD * design.n_obs / model.n_items)
+    covariance[:p, :p] = inverse @ middle @ inverse + 1e-12 * np.trace(inverse) * np.eye(p)
+    place = p
+    for effect, term in zip(model.effects, design.terms, strict=True):
+        rows = np.arange(place, place + effect.covariance.n_theta)
+        covariance[rows, rows] = 1.0 / len(term.levels)
+        place += len(rows)
+    source = np.asarray(objective.data.restriction.source)
+    select = (source[:, None] == np.arange(source.max(initial=-1) + 1)).astype(float)
+    covariance = select.T @ covariance @ select
+    return (covariance + covariance.T) / 2
