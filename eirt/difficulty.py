@@ -8,7 +8,6 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, NamedTuple
 
-import jax
 import jax.numpy as jnp
 import numpy as np
 from jaxtyping import Array, Float
@@ -16,7 +15,7 @@ from jaxtyping import Array, Float
 from eirt._config import double_precision
 from eirt.errors import listing, nearest
 from eirt.results import Fit
-from eirt.tables import wald
+from eirt.tables import value_and_jacobian, wald
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -152,8 +151,7 @@ def difficulty(fit: Fit, identification: str = "ability", scale: str = "model") 
                                 items.sd[None]])  # fmt: skip
 
     flat = jnp.asarray(np.concatenate([found.easiness, found.slope, [sd]]))
-    values = np.asarray(mapped(flat))
-    jacobian = np.asarray(jax.jacfwd(mapped)(flat))
+    values, jacobian = value_and_jacobian(mapped, flat)
     se = np.sqrt(np.maximum(np.einsum("ij,jk,ik->i", jacobian, joint, jacobian), 0.0))
     table = wald(values[:n], se[:n]).rename(columns={"estimate": "difficulty"})
     table.insert(0, "item", names)

@@ -74,8 +74,7 @@ def fit(
         solution = chosen.maximise(objective, solution.psi, report)
         iterations += solution.iterations
         errors = objective.errors(solution.psi)
-    found = np.asarray(restriction.expand(jnp.asarray(solution.psi)))
-    signs = restriction.free(_signs(model, found))
+    signs = restriction.free(_signs(model, restriction.full(solution.psi)))
     return Fit(
         name=name,
         model=model,

@@ -177,6 +177,11 @@ class Restriction(NamedTuple):
         padded = jnp.append(free, 0.0)
         return jnp.where(self.source >= 0, padded[self.source], self.value)
 
+    def full(self, free: np.ndarray) -> np.ndarray:
+        """Return the full parameter vector, on the host."""
+        source = np.asarray(self.source)
+        return np.where(source >= 0, np.append(free, 0.0)[source], np.asarray(self.value))
+
     def free(self, full: np.ndarray) -> np.ndarray:
         """Return the free parameters of a full vector (the first of each tied set)."""
         _, first = np.unique(self.source, return_index=True)

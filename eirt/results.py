@@ -119,9 +119,7 @@ class Fit:
     @functools.cached_property
     def full(self) -> np.ndarray:
         """All parameters, fixed ones included, in the order of `names`."""
-        padded = np.append(self.psi, 0.0)
-        source, value = np.asarray(self.restriction.source), np.asarray(self.restriction.value)
-        return np.where(source >= 0, padded[source], value)
+        return self.restriction.full(self.psi)
 
     @functools.cached_property
     def vcov(self) -> pd.DataFrame:

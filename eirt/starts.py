@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import functools
+
 import jax
-import jax.numpy as jnp
 import numpy as np
+from jaxtyping import Array
 
 from eirt.design import Design
 from eirt.likelihood import (
@@ -85,14 +87,22 @@ def default_likelihood(model: Model, design: Design, start: np.ndarray) -> Likel
 def _sharpest(model: Model, design: Design, start: np.ndarray) -> float:
     """Return the smallest posterior sd of a person's spherical effects, guessed at the start."""
     data = Data.of(design, restrict(model, parameter_names(model, design)))
-    none = jnp.zeros(global_offsets(design)[-1])
-    cells = cell_parameters(model, jnp.asarray(start), data, none)
+    none = np.zeros(global_offsets(design)[-1])
     level, n = _marginal(model, design, design.obs_person, len(design.persons))
     above = (level - np.average(level, weights=n))[design.obs_person]
-    location, loading, aux = (np.asarray(leaf)[design.obs_cell] for leaf in cells)
-    told = np.asarray(jax.vmap(model.response.information)(jnp.asarray(location + above), aux))
-    sums = [np.bincount(design.obs_person, told * column**2) for column in loading.T]
+    told = np.asarray(_told(model, start, data, none, design.obs_cell, above))
+    sums = [np.bincount(design.obs_person, column) for column in told.T]
     return float(1.0 / np.sqrt(1.0 + np.max(sums)))
+
+
+@functools.partial(jax.jit, static_argnums=0)
+def _told(model: Model, start: Array, data: Data, none: Array, cell: Array, above: Array) -> Array:
+    """Return what each response tells of each local effect of its person."""
+    cells = cell_parameters(model, start, data, none)
+    information = jax.vmap(model.response.information)
+    return information(cells.location[cell] + above, cells.aux[cell])[:, None] * (
+        cells.loading[cell] ** 2
+    )
 
 
 def rough_covariance(objective: Objective, chunk: int = 100_000) -> np.ndarray:

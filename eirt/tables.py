@@ -45,21 +45,30 @@ def wald(estimate: np.ndarray, se: np.ndarray) -> pd.DataFrame:
     np.float64(0.05)
     """
     import pandas as pd
-    from scipy.stats import norm
+    from scipy.special import ndtr, ndtri
 
     with np.errstate(divide="ignore", invalid="ignore"):
         z = estimate / se
-    half = norm.ppf((1 + LEVEL) / 2) * se
+    half = ndtri((1 + LEVEL) / 2) * se
     return pd.DataFrame(
         {
             "estimate": estimate,
             "se": se,
             "z": z,
-            "p": 2 * norm.sf(np.abs(z)),
+            "p": 2 * ndtr(-np.abs(z)),
             "lower": estimate - half,
             "upper": estimate + half,
         }
     )
+
+
+def value_and_jacobian(
+    function: Callable[[jax.Array], jax.Array], at: jax.Array
+) -> tuple[np.ndarray, np.ndarray]:
+    """Return a function's value and Jacobian, for the delta method, compiled as one."""
+    both = jax.jit(lambda x: (function(x), jax.jacfwd(function)(x)))
+    value, jacobian = both(at)
+    return np.asarray(value), np.asarray(jacobian)
 
 
 def _thetas(fit: Fit) -> list[np.ndarray]:
@@ -83,8 +92,7 @@ def variance_components(fit: Fit) -> list[tuple]:
             return jnp.concatenate([sd, (covariance / jnp.outer(sd, sd)).ravel()])
 
         theta = jnp.asarray(fit.full[places])
-        found = np.asarray(derived(theta))
-        jacobian = np.asarray(jax.jacfwd(derived)(theta))
+        found, jacobian = value_and_jacobian(derived, theta)
         variance = np.einsum("ij,jk,ik->i", jacobian, vcov[np.ix_(places, places)], jacobian)
         se = np.sqrt(np.maximum(variance, 0.0))
         sd, correlation = found[:q], found[q:].reshape(q, q)
@@ -113,12 +121,12 @@ def response_parameters(fit: Fit) -> list[tuple]:
         return jax.vmap(response.constrain)(raw.reshape(n_sets, -1)).ravel()
 
     raw = jnp.asarray(fit.full[-size:])
-    jacobian = np.asarray(jax.jacfwd(constrained)(raw))
+    values, jacobian = value_and_jacobian(constrained, raw)
     vcov = fit.vcov.to_numpy()[-size:, -size:]
     se = np.sqrt(np.einsum("ij,jk,ik->i", jacobian, vcov, jacobian))
     labels = [f"{item}: " for item in fit.design.items] if fit.model.aux_by_item else [""]
     names = [label + name for label in labels for name in response.aux_names]
-    return list(zip(names, np.asarray(constrained(raw)), se, strict=True))
+    return list(zip(names, values, se, strict=True))
 
 
 def effect_factors(fit: Fit) -> list[np.ndarray]:
