@@ -204,3 +204,33 @@ def test_cumulative_against_ordinal(va, reference, name):
     coefficients = list(exact["coef"].values())
     np.testing.assert_allclose(thresholds, coefficients[:2], atol=2e-3)
     np.testing.assert_allclose(fit.fixed["estimate"], coefficients[2:6], atol=2e-3)
+
+
+MIXED_MODELS = {
+    "null": "1 + (1 | id) + (1 | item)",
+    "lltm": "btype + situ + mode + (1 | id)",
+    "lltm_error_person": "btype + situ + mode + Anger + Gender + (1 | id) + (1 | item)",
+    "slope_mode": "btype + situ + mode + (0 + mode | id)",
+    "slope_int_btype": "btype + situ + mode + (1 + btype | id) + (1 | item)",
+    "slope_intercept_mode_uncor": (
+        "btype + situ + mode + (1 | id) + (0 + dummy_do | id) + (1 | item)"
+    ),
+    "dif_gender_btype": "Anger + Gender + btype + situ + mode + Gender:btype + (1 | id)",
+    "bates_doran": "(Anger + Gender + btype + situ)**2 + (1 | id) + (1 | item)",
+    "rasch_2d_mode": "0 + item + (0 + mode | id)",
+    "random_item_gender": "btype + situ + mode + Gender + (1 | id) + (1 + Gender | item)",
+}
+
+
+@pytest.mark.parametrize("name", MIXED_MODELS)
+def test_mixed_models_by_laplace_against_polished_glmmtmb(va, reference, name):
+    exact = reference("verbagg_laplace_polished")[name]
+    data = va.assign(dummy_do=(va["mode"] == "do").astype(float))
+    formula = f"r2 ~ {MIXED_MODELS[name]}"
+    fit = eirt.eirm(data, formula, likelihood=eirt.Laplace(), check=False)
+    assert fit.converged
+    assert fit.loglik == pytest.approx(exact["logLik"], abs=1e-5)
+    fixed = sorted(exact["fixef"].values())
+    np.testing.assert_allclose(sorted(fit.fixed["estimate"]), fixed, atol=1e-5)
+    sds = sorted(sd for block in exact["blocks"].values() for sd in block["sd"])
+    np.testing.assert_allclose(sorted(fit.random["sd"].dropna()), sds, atol=1e-5)
