@@ -32,6 +32,7 @@ RECIPES = {
     "latreg_rasch": lambda va: eirt.rasch(va, ability="~ Anger + Gender", **COLUMNS),
     "latreg_2pl": lambda va: eirt.two_pl(va, ability="~ Anger + Gender", **COLUMNS),
     "nested": lambda va: eirt.eirm(va, f"r2 ~ {FEATURES} + (1 | id) + (1 | item)"),
+    "lltm_residuals": lambda va: eirt.lltm(va, f"~ {FEATURES} + (1 | item)", **COLUMNS),
     "nested_person": lambda va: eirt.lltm(
         va, f"~ {FEATURES} + (1 | item)", ability="~ Anger + Gender", **COLUMNS
     ),
@@ -56,6 +57,22 @@ def va():
 def fits():
     """Return a function from a recipe's name to its fit, made on first use."""
     return functools.cache(lambda name: RECIPES[name](_va()))
+
+
+@pytest.fixture(scope="session")
+def rasch(fits):
+    return fits("rasch")
+
+
+@pytest.fixture(scope="session")
+def two_pl(fits):
+    return fits("2pl")
+
+
+@pytest.fixture(scope="session")
+def lltm(fits):
+    """Return the LLTM with item residuals."""
+    return fits("lltm_residuals")
 
 
 @pytest.fixture(scope="session")

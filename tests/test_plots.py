@@ -10,26 +10,6 @@ from eirt.plots import Picture, plot
 
 
 @pytest.fixture(scope="module")
-def va():
-    return eirt.load("verbagg")
-
-
-@pytest.fixture(scope="module")
-def rasch(va):
-    return eirt.rasch(va, response="r2")
-
-
-@pytest.fixture(scope="module")
-def two_pl(va):
-    return eirt.two_pl(va, response="r2")
-
-
-@pytest.fixture(scope="module")
-def lltm(va):
-    return eirt.lltm(va, "~ btype + situ + mode + (1 | item)", response="r2")
-
-
-@pytest.fixture(scope="module")
 def short():
     return eirt.two_pl(eirt.load("lsat7"), wide=True)
 

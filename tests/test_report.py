@@ -9,26 +9,6 @@ from eirt.report import frame_markdown, frame_text, markdown, text
 
 
 @pytest.fixture(scope="module")
-def va():
-    return eirt.load("verbagg")
-
-
-@pytest.fixture(scope="module")
-def rasch(va):
-    return eirt.rasch(va, response="r2")
-
-
-@pytest.fixture(scope="module")
-def two_pl(va):
-    return eirt.two_pl(va, response="r2")
-
-
-@pytest.fixture(scope="module")
-def lltm(va):
-    return eirt.lltm(va, "~ btype + situ + mode + (1 | item)", response="r2")
-
-
-@pytest.fixture(scope="module")
 def graded(va):
     return eirt.eirm(va, "resp ~ btype + (1 | id)", family=eirt.Cumulative())
 
