@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import functools
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Literal, Self
 
 import numpy as np
@@ -64,7 +64,6 @@ class Fit:
     information: np.ndarray
     loglik: float
     certificate: Certificate
-    settings: dict[str, Any] = field(default_factory=dict)
 
     def __repr__(self) -> str:
         return (

@@ -206,8 +206,7 @@ def item_parameters(fit: Fit) -> ItemParameters:
         places = fit.global_place(term) + np.arange(n * q).reshape(n, q)
 
         def residuals(psi: np.ndarray, others: np.ndarray) -> np.ndarray:
-            full = fit.select @ psi + np.where(fit.select.any(axis=1), 0.0, fit.full)
-            theta = full[_thetas(fit)[residual[0]]]
+            theta = fit.restriction.full(psi)[_thetas(fit)[residual[0]]]
             factor = fit.model.effects[residual[0]].covariance.factor(jnp.asarray(theta))
             return others[places] @ np.asarray(factor)[column]
 

@@ -40,6 +40,7 @@ from eirt.likelihood.table import (
     assemble,
     default_nodes,
     derivatives,
+    finer_nodes,
     louis,
     posterior,
     posterior_moments,
@@ -94,6 +95,7 @@ class NestedObjective(Objective):
                 f"{nodes} nodes in each of {model.dimension} dimensions are too many; "
                 "use likelihood=eirt.Laplace() or fewer nodes."
             )
+        self.nodes = nodes
         self.choice = Nested(nodes, choice.reach)
         self.n_effects = global_offsets(design)[-1]
         grid = equispaced_grid(nodes, model.dimension, choice.reach)
@@ -123,8 +125,8 @@ class NestedObjective(Objective):
     def errors(self, psi: np.ndarray) -> dict[str, float]:
         self.value_and_grad(psi)
         found = {}
-        nodes = 2 * (self.choice.nodes or 1) - 1
-        if nodes**self.model.dimension <= MAX_NODES:
+        nodes = finer_nodes(self.nodes, self.model.dimension)
+        if nodes is not None:
             grid = equispaced_grid(nodes, self.model.dimension, WIDER * self.choice.reach)
             finer = _value(self.model, psi, self.mode, self.inner._replace(grid=grid))
             here = _value(self.model, psi, self.mode, self.inner)
@@ -139,8 +141,8 @@ class NestedObjective(Objective):
         return float(IMPORTANCE_DRAWS * rows * len(self.inner.grid.log_weights))
 
     def refined(self) -> Objective | None:
-        nodes = 2 * (self.choice.nodes or 1) - 1
-        if nodes**self.model.dimension > MAX_NODES:
+        nodes = finer_nodes(self.nodes, self.model.dimension)
+        if nodes is None:
             return None
         choice = Nested(nodes, WIDER * self.choice.reach)
         finer = NestedObjective(choice, self.model, self.design, self.data.restriction)

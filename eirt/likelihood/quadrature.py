@@ -29,6 +29,7 @@ from eirt.likelihood.table import (
     assemble,
     default_nodes,
     derivatives,
+    finer_nodes,
     flatten,
     louis,
     posterior,
@@ -79,6 +80,7 @@ class QuadratureObjective(Objective):
                 f"{nodes} nodes in each of {model.dimension} dimensions are too many; use "
                 "likelihood=eirt.AdaptiveQuadrature()."
             )
+        self.nodes = nodes
         self.choice = Quadrature(nodes, choice.reach)
         self.grid = equispaced_grid(nodes, model.dimension, choice.reach)
         n_free = int(restriction.source.max(initial=-1)) + 1
@@ -105,8 +107,8 @@ class QuadratureObjective(Objective):
         return Moments(mean, covariance, np.zeros(0), np.zeros((0, 0)))
 
     def errors(self, psi: np.ndarray) -> dict[str, float]:
-        nodes = 2 * (self.choice.nodes or 1) - 1
-        if self.model.dimension == 0 or nodes**self.model.dimension > MAX_NODES:
+        nodes = finer_nodes(self.nodes, self.model.dimension)
+        if self.model.dimension == 0 or nodes is None:
             return {}
         finer = equispaced_grid(nodes, self.model.dimension, WIDER * self.choice.reach)
         there = _value(self.model, psi, self.data, self.who, finer)
@@ -114,8 +116,8 @@ class QuadratureObjective(Objective):
         return {"quadrature": float(there) - float(here)}
 
     def refined(self) -> Objective | None:
-        nodes = 2 * (self.choice.nodes or 1) - 1
-        if nodes**self.model.dimension > MAX_NODES:
+        nodes = finer_nodes(self.nodes, self.model.dimension)
+        if nodes is None:
             return None
         choice = Quadrature(nodes, WIDER * self.choice.reach)
         return QuadratureObjective(choice, self.model, self.design, self.data.restriction)

@@ -35,6 +35,12 @@ def default_nodes(dimension: int) -> int:
     return {0: 1, 1: 61, 2: 31}.get(dimension, 15)
 
 
+def finer_nodes(nodes: int, dimension: int) -> int | None:
+    """Return about twice as many nodes per dimension, or None where those would be too many."""
+    finer = 2 * nodes - 1
+    return finer if finer**dimension <= MAX_NODES else None
+
+
 class Posterior(NamedTuple):
     """Each person's log-likelihood, and posterior weights over the nodes."""
 
