@@ -3,9 +3,10 @@
 from eirt.certificate import Certificate
 from eirt.datasets import datasets, describe, load
 from eirt.errors import ConvergenceWarning, DataError, FormulaError
+from eirt.explanatory import bifactor, eirm, explain, mirt
 from eirt.inference import compare
 from eirt.likelihood import AdaptiveQuadrature, Laplace, Nested, Normal, Quadrature
-from eirt.models import eirm, lltm, one_pl, rasch, two_pl
+from eirt.models import lltm, one_pl, rasch, two_pl
 from eirt.optimisers import LBFGS, Newton, QuasiNewton
 from eirt.responses import Bernoulli, Cumulative, Poisson
 from eirt.results import Fit
@@ -29,12 +30,15 @@ __all__ = [
     "Poisson",
     "Quadrature",
     "QuasiNewton",
+    "bifactor",
     "compare",
     "datasets",
     "describe",
     "eirm",
+    "explain",
     "lltm",
     "load",
+    "mirt",
     "one_pl",
     "rasch",
     "two_pl",

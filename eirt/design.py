@@ -3,56 +3,25 @@
 from __future__ import annotations
 
 import functools
-from dataclasses import dataclass, field, replace
-from typing import TYPE_CHECKING, Any, Self
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
 from eirt.factors import combine, constant_within, factor_codes, first_of
 from eirt.formula import (
     Formula,
-    RandomTerm,
     formula_columns,
     model_matrix,
     refuse_collinear,
     variables,
 )
+from eirt.parts import Part, build_parts
+from eirt.terms import Explained, Term, build_terms, local_group, place_of, term_columns
 
 if TYPE_CHECKING:
     import pandas as pd
-
-
-@dataclass(frozen=True, eq=False)
-class Term:
-    """The data of one random term: which level and which covariates belong to each cell.
-
-    Attributes:
-        group: name of the grouping factor, as printed.
-        effects: names of the effects of one level.
-        levels: labels of the levels.
-        index: level of each cell; None for the local group, whose level is the person.
-        z: covariates of the effects, per cell.
-        source: the term of the formula it came from.
-        spec: how to rebuild z for new data.
-    """
-
-    group: str
-    effects: tuple[str, ...]
-    levels: np.ndarray
-    index: np.ndarray | None
-    z: np.ndarray
-    source: RandomTerm
-    spec: Any
-
-    @property
-    def local(self) -> bool:
-        """Whether the term belongs to the local group."""
-        return self.index is None
-
-    def at(self, cells: np.ndarray) -> Self:
-        """Return the term at some of its cells."""
-        index = None if self.index is None else self.index[cells]
-        return replace(self, index=index, z=self.z[cells])
 
 
 @dataclass(frozen=True, eq=False)
@@ -72,6 +41,7 @@ class Design:
             the columns.
         person_x: the columns of persons, persons x `person_columns`.
         terms: the random terms.
+        parts: what explains other parameters than easiness.
         cell_item: item of each cell (0 where there are no items).
         cells: the raw columns of each cell.
         row_cell, row_y: cell and response code of each row.
@@ -91,20 +61,27 @@ class Design:
     person_x: np.ndarray
     person_columns: np.ndarray
     terms: tuple[Term, ...]
+    parts: tuple[Part, ...]
     cell_item: np.ndarray
     cells: pd.DataFrame
     row_cell: np.ndarray
     row_y: np.ndarray
     obs_person: np.ndarray
     obs_row: np.ndarray
-    formula: Formula
+    asked: tuple[Explained, ...]
     spec: Any
     dropped: dict[str, int] = field(default_factory=dict)
 
     @property
     def columns(self) -> tuple[str, ...]:
-        """The columns that the formula uses."""
-        return formula_columns(self.formula)
+        """The columns that the formulas use."""
+        used = [name for explained in self.asked for name in formula_columns(explained.formula)]
+        return tuple(dict.fromkeys(used))
+
+    @property
+    def formula(self) -> Formula:
+        """The formula of easiness."""
+        return self.asked[0].formula
 
     @property
     def n_obs(self) -> int:
@@ -154,9 +131,9 @@ class Design:
 
     @property
     def ability_place(self) -> int | None:
-        """Which local effect is the intercept, whose mean covariates of persons move."""
+        """Which local effect covariates of persons move: the intercept, where they do."""
         names = [name for term in self.terms if term.local for name in term.effects]
-        return names.index("(Intercept)") if "(Intercept)" in names else None
+        return names.index("(Intercept)") if len(self.person_columns) else None
 
     def x_of(self, obs: np.ndarray) -> np.ndarray:
         """Return the whole fixed-effects row of some observations."""
@@ -175,58 +152,63 @@ def build(
     person: str | None = None,
     item: str | None = None,
     intercept: bool = True,
+    explained: Sequence[Explained] = (),
     dropped: dict[str, int] | None = None,
 ) -> Design:
     """Build the design of a formula.
 
     Args:
         frame: one row a response, checked and without missing values in what is used.
-        formula: the split formula; terms of `person` are local, all others global.
+        formula: the split formula of easiness; terms of `person` are local, all others global.
         y: response codes.
         labels: what the codes stand for.
         response: name of the response column.
         person: grouping factor to integrate first; by default the one with most levels.
         item: item column, if there is one.
         intercept: False drops the intercept column (thresholds take its place).
+        explained: formulas of other parameters.
         dropped: what was left out before, to be reported.
 
     Returns:
         The design.
 
     Raises:
-        FormulaError: if the formula cannot be evaluated on the data.
-        DataError: if columns of the fixed part are collinear.
+        FormulaError: if a formula cannot be evaluated on the data.
+        DataError: if columns of a fixed part are collinear.
     """
-    groups = {term.label: factor_codes(frame, term.group) for term in formula.random}
-    if person is None and groups:
-        person = max(groups, key=lambda label: len(groups[label][1]))
-    if person is not None and person not in groups:
-        groups[person] = factor_codes(frame, [person])
-    key = list(variables(formula.fixed)) + ([item] if item else [])
-    for term in formula.random:
-        key += [*variables(term.effects), *(term.group if term.label != person else ())]
-    cell = combine(frame, list(dict.fromkeys(key)))
+    asked = (Explained("easiness", "", formula), *explained)
+    random = [term for part in asked for term in part.formula.random]
+    group = tuple(person.split(":")) if person else ()
+    if not group and random:
+        group = local_group(frame, random, item)
+    obs_person, persons = np.arange(len(y)), np.arange(len(y))
+    if group:
+        obs_person, persons = factor_codes(frame, group)
+    obs_item, items = factor_codes(frame, [item]) if item else (np.zeros(len(y), int), np.zeros(0))
+    cell = combine(frame, _cell_columns(frame, asked, group, item))
     first = first_of(cell)
     x, x_names, spec = model_matrix(formula.fixed, frame, first)
     if not intercept:
         keep = [j for j, name in enumerate(x_names) if name != "(Intercept)"]
         x, x_names = x[:, keep], tuple(x_names[j] for j in keep)
     refuse_collinear(x, x_names)
-    terms = tuple(_term(term, frame, first, groups[term.label], person) for term in formula.random)
-    obs_person, persons = groups[person] if person else (np.arange(len(y)), np.arange(len(y)))
-    obs_item, items = factor_codes(frame, [item]) if item else (np.zeros(len(y), int), np.zeros(0))
+    terms = build_terms(frame, first, asked, group)
+    parts = tuple(
+        part
+        for explanation in explained
+        for part in build_parts(frame, explanation, first, obs_person, terms, item)
+    )
     moved = _person_columns(x, cell, obs_person, terms)
     person_x = x[cell[first_of(obs_person)]][:, moved]
     x[:, moved] = 0.0
-    merged = _merge(x, terms, obs_item[first])
+    merged = _merge(x, terms, parts, obs_item[first])
     kept = first_of(merged)
     first, cell, x = first[kept], merged[cell], x[kept]
-    terms = tuple(term.at(kept) for term in terms)
     row_cell, row_y, obs_row = _rows(cell, y)
     return Design(
         response=response,
         labels=labels,
-        person=person,
+        person=":".join(group) or None,
         persons=persons,
         item=item,
         items=items,
@@ -234,30 +216,31 @@ def build(
         x_names=x_names,
         person_x=person_x,
         person_columns=moved,
-        terms=terms,
+        terms=tuple(term.at(kept) for term in terms),
+        parts=tuple(part.at(kept) for part in parts),
         cell_item=obs_item[first],
         cells=frame.iloc[first].reset_index(drop=True),
         row_cell=row_cell,
         row_y=row_y,
         obs_person=obs_person,
         obs_row=obs_row,
-        formula=formula,
+        asked=asked,
         spec=spec,
         dropped=dict(dropped or {}),
     )
 
 
-def _term(
-    term: RandomTerm,
-    frame: pd.DataFrame,
-    first: np.ndarray,
-    group: tuple[np.ndarray, np.ndarray],
-    person: str | None,
-) -> Term:
-    z, effects, spec = model_matrix(term.effects, frame, first)
-    codes, levels = group
-    index = None if term.label == person else codes[first]
-    return Term(term.label, effects, levels, index, z, term, spec)
+def _cell_columns(
+    frame: pd.DataFrame, asked: Sequence[Explained], person: tuple[str, ...], item: str | None
+) -> list[str]:
+    """Return the columns whose combinations can differ in the predictors of cells."""
+    key = [item] if item else []
+    for explained in asked:
+        if explained.parameter not in ("ability", "spread"):
+            key += variables(explained.formula.fixed)
+        for term in explained.formula.random:
+            key += term_columns(term, place_of(frame, term, person))
+    return list(dict.fromkeys(key))
 
 
 def _person_columns(
@@ -276,12 +259,15 @@ def _person_columns(
     return columns
 
 
-def _merge(x: np.ndarray, terms: tuple[Term, ...], item: np.ndarray) -> np.ndarray:
+def _merge(
+    x: np.ndarray, terms: tuple[Term, ...], parts: tuple[Part, ...], item: np.ndarray
+) -> np.ndarray:
     """Return one integer per distinct combination of design row, terms and item."""
     import pandas as pd
 
     indices = [term.index for term in terms if term.index is not None]
-    columns = [*x.T, *(column for term in terms for column in term.z.T), *indices, item]
+    tables = [x, *(term.z for term in terms), *(p.x for p in parts if not p.of_persons)]
+    columns = [*(column for table in tables for column in table.T), *indices, item]
     return combine(pd.DataFrame(dict(enumerate(columns))), range(len(columns)))
 
 

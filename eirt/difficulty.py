@@ -164,14 +164,9 @@ def difficulty(fit: Fit, identification: str = "ability", scale: str = "model") 
 
 def _ability_sd(fit: Fit) -> tuple[float, np.ndarray]:
     """Return sd(theta) as fitted and its derivative in the free parameters."""
-    place = fit.model.n_fixed
-    for effect in fit.model.effects:
-        size = effect.covariance.n_theta
-        if effect.local:
-            unit = np.zeros(len(fit.names))
-            if size == 0:
-                return 1.0, unit @ fit.select
-            unit[place] = np.sign(fit.full[place]) or 1.0
-            return float(abs(fit.full[place])), unit @ fit.select
-        place += size
-    return 0.0, np.zeros(len(fit.psi))
+
+    def deviation(full: Array) -> Array:
+        return fit.model.local_factor(fit.model.unpack(full))[0, 0][None]
+
+    sd, derivative = value_and_jacobian(deviation, jnp.asarray(fit.full))
+    return float(sd[0]), derivative[0] @ fit.select

@@ -8,16 +8,18 @@ from typing import TYPE_CHECKING, Any, Literal, TypedDict
 import numpy as np
 
 from eirt import frames
-from eirt.design import Design, build
-from eirt.effects import Covariance, Diagonal, Effect, Scalar, Slope, Unit, Unstructured
+from eirt.assumptions import STEEP, assume
+from eirt.design import build
+from eirt.effects import Linear, LogLinear, Slope, Unit
 from eirt.errors import FormulaError
 from eirt.fit import fit
 from eirt.formula import Formula, RandomTerm, formula_columns, parse, require_variables, variables
 from eirt.likelihood import Likelihood, Normal
-from eirt.model import Model
+from eirt.model import Model, part_sizes
 from eirt.optimisers import Optimiser
 from eirt.responses import Bernoulli, Response
 from eirt.results import Fit
+from eirt.terms import Explained
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -35,7 +37,10 @@ class Options(TypedDict, total=False):
             "drop" leaves them out and reports how many.
         duplicates: several responses of a person to an item: "error", "first", "keep".
         extreme: items that everybody answered alike: "error", "drop", "keep" (with a prior).
-        anchors: parameters fixed at a value, by name.
+        ability_sd: formula of person covariates for the logarithm of the sd of ability.
+        group: column of groups of persons, each with its own mean and variance of ability.
+        anchors: by name, the value at which a parameter is fixed, or the name of the parameter to
+            which it is tied.
         priors: normal priors by parameter name; "easiness" stands for all fixed effects.
         progress: True shows every iteration, False none, None those of long fits.
         check: whether to estimate the likelihood's error; None does where it is cheap.
@@ -49,49 +54,20 @@ class Options(TypedDict, total=False):
     missing: Literal["error", "drop"]
     duplicates: Literal["error", "first", "keep"]
     extreme: Literal["error", "drop", "keep"]
-    anchors: Mapping[str, float]
+    ability_sd: str | None
+    group: str | None
+    anchors: Mapping[str, float | str]
     priors: Mapping[str, Normal]
     progress: bool | None
     check: bool | None
     name: str
 
 
-class Effects:
-    """What each random term of a formula is taken to be.
-
-    Args:
-        slope: slope of the persons' term.
-        covariance: covariance of the persons' term; by default one standard deviation for a
-            single effect, else unstructured, or diagonal for `||`.
-    """
-
-    def __init__(self, slope: Slope | None = None, covariance: Covariance | None = None):
-        self.slope = slope or Unit()
-        self.covariance = covariance
-
-    def of(self, design: Design) -> tuple[Effect, ...]:
-        """Return an effect per term of the design."""
-        return tuple(
-            Effect(
-                self.covariance if term.local and self.covariance else _covariance(term.source, q),
-                self.slope if term.local else Unit(),
-                term.local,
-            )
-            for term, q in ((term, len(term.effects)) for term in design.terms)
-        )
-
-
-def _covariance(term: RandomTerm, dimension: int) -> Covariance:
-    if dimension == 1:
-        return Scalar(1)
-    return Unstructured(dimension) if term.correlated else Diagonal(dimension)
-
-
 def fit_items(
     data: Any,
     name: str,
     slope: Slope,
-    covariance: Covariance,
+    discrimination: str | None,
     person: str,
     item: str,
     response: str,
@@ -108,15 +84,14 @@ def fit_items(
         )
     frame = frames.to_pandas(data)
     if wide:
-        covariates = variables(parse(ability).fixed) if ability else ()
-        every = [column for column in frame.columns if column not in (person, *covariates)]
-        frame = frames.melt(frame, every if wide is True else list(wide), person, item, response)
+        frame = to_long(frame, wide, person, item, response, ability, options)
     frames.require_columns(frame, [person, item, response], "persons, items and responses")
     asked = Formula(None, f"0 + `{item}`", ())
     return fit_terms(
         frame,
-        with_persons(asked, person, ability, response),
-        Effects(slope, covariance),
+        with_persons(asked, person, ability, response, options),
+        slope,
+        [steepness(slope, discrimination.format(item=item))] if discrimination else [],
         person,
         item,
         options,
@@ -126,26 +101,92 @@ def fit_items(
     )
 
 
+def to_long(
+    frame: pd.DataFrame,
+    wide: bool | Sequence[str],
+    person: str,
+    item: str,
+    response: str,
+    ability: str | None,
+    options: Options,
+) -> pd.DataFrame:
+    """Turn persons x items into one row a response, covariates of persons kept."""
+    about = [ability, options.get("ability_sd"), options.get("group")]
+    covariates = [v for text in about if text for v in variables(one_sided(text, "").fixed)]
+    every = [column for column in frame.columns if column not in (person, *covariates)]
+    return frames.melt(
+        frame, list(wide) if isinstance(wide, Sequence) else every, person, item, response
+    )
+
+
+def steepness(slope: Slope, formula: str, places: tuple[int, ...] = (0,)) -> Explained:
+    """Return the formula of discrimination, named after what it explains."""
+    label = "log_discrimination" if isinstance(slope, LogLinear) else "discrimination"
+    return Explained(STEEP, label, one_sided(formula, label), places)
+
+
+def explain_terms(
+    discrimination: str | None,
+    link: str,
+    guessing: str | None,
+    thresholds: str | None,
+    ability: Formula | None = None,
+) -> tuple[Slope, list[Explained]]:
+    """Return the slope and the explained parameters that formulas ask for."""
+    links = {"log": LogLinear(), "identity": Linear()}
+    if link not in links:
+        raise ValueError(f"No discrimination_link {link!r}; there are 'log' and 'identity'.")
+    slope: Slope = links[link] if discrimination else Unit()
+    explained = [steepness(slope, discrimination)] if discrimination else []
+    if guessing:
+        formula = one_sided(guessing, "guessing")
+        explained.append(Explained("extra", "logit_guessing", formula))
+    if thresholds:
+        explained.append(Explained("extra", "threshold", one_sided(thresholds, "thresholds"), ()))
+    if ability is not None:
+        explained.append(Explained("ability", "ability", ability, ()))
+    return slope, explained
+
+
+def one_sided(formula: str, parameter: str) -> Formula:
+    """Read '~ features'.
+
+    Raises:
+        FormulaError: if there is a left-hand side.
+    """
+    found = parse(formula if "~" in formula else f"~ {formula}")
+    if found.response is not None:
+        raise FormulaError(f"{parameter}={formula!r} has no left-hand side: '~ {found.fixed}'.")
+    return found
+
+
 def titled(name: str, ability: str | None) -> str:
     """Name a model after what it holds."""
     return f"{name} + ability covariates" if ability else name
 
 
-def with_persons(asked: Formula, person: str, ability: str | None, response: str) -> Formula:
+def with_persons(
+    asked: Formula, person: str, ability: str | None, response: str, options: Options
+) -> Formula:
     """Add the persons' random effect and covariates to an item formula."""
     fixed = asked.fixed
-    if ability is not None:
-        extra = parse(ability)
-        if extra.response is not None or extra.random:
-            raise FormulaError(f"ability={ability!r} must be '~ covariates of persons'.")
-        fixed = f"{fixed} + {extra.fixed}"
-    return Formula(response, fixed, (RandomTerm("1", (person,)), *asked.random))
+    for text in (ability, options.get("group")):
+        if text is not None:
+            extra = one_sided(text, "ability")
+            if extra.random:
+                raise FormulaError(f"ability={text!r} must be '~ covariates of persons'.")
+            fixed = f"{fixed} + {extra.fixed}"
+    random = asked.random
+    if not any(term.group == (person,) for term in random):
+        random = (RandomTerm("1", (person,)), *random)
+    return Formula(response, fixed, random)
 
 
 def fit_terms(
     frame: pd.DataFrame,
     formula: Formula,
-    effects: Effects,
+    slope: Slope,
+    explained: Sequence[Explained],
     person: str | None,
     item: str | None,
     options: Options,
@@ -156,9 +197,16 @@ def fit_terms(
 ) -> Fit:
     """Check the data, build the design and the model, and fit."""
     family = options.get("family", Bernoulli())
+    explained = [*explained, *_spread(options)]
     frame, y, labels, dropped = _checked(
-        frame, formula, family, person, item, options, paired, free_items
+        frame, formula, explained, family, person, item, options, paired, free_items
     )
+    family = family.bind(len(labels))
+    later = tuple(range(1, family.n_aux))
+    explained = [
+        part._replace(places=later) if part.parameter == "extra" and not part.places else part
+        for part in explained
+    ]
     design = build(
         frame,
         formula,
@@ -168,12 +216,15 @@ def fit_terms(
         person=person,
         item=item,
         intercept=family.has_intercept,
+        explained=explained,
         dropped=dropped,
     )
+    effects, anchors = assume(design, slope)
     model = Model(
-        family.bind(len(labels)),
-        effects.of(design),
+        family,
+        effects,
         n_fixed=len(design.x_names),
+        parts=part_sizes(design),
         n_items=max(len(design.items), 1),
         ability_place=design.ability_place,
     )
@@ -183,16 +234,28 @@ def fit_terms(
         options.get("likelihood"),
         options.get("optimiser"),
         name=options.get("name", name),
-        anchors=options.get("anchors"),
+        anchors=anchors | dict(options.get("anchors") or {}),
         priors=options.get("priors"),
         progress=options.get("progress"),
         check=options.get("check"),
     )
 
 
+def _spread(options: Options) -> list[Explained]:
+    """Return the formula of the variance of ability, if it differs between persons."""
+    text = options.get("ability_sd") or options.get("group")
+    if not text:
+        return []
+    formula = one_sided(text, "ability_sd")
+    if formula.random:
+        raise FormulaError(f"ability_sd={text!r} must be '~ covariates of persons'.")
+    return [Explained("spread", "log_sd", formula)]
+
+
 def _checked(
     frame: pd.DataFrame,
     formula: Formula,
+    explained: Sequence[Explained],
     family: Response,
     person: str | None,
     item: str | None,
@@ -206,7 +269,8 @@ def _checked(
     response, missing = str(formula.response), options.get("missing", "error")
     groups = [name for name in (person, item) if name is not None and name in frame.columns]
     frame, dropped = frames.drop_missing_responses(frame, response, groups, missing)
-    used = [*formula_columns(formula), *groups]
+    formulas = [formula, *(part.formula for part in explained)]
+    used = [*(name for asked in formulas for name in formula_columns(asked)), *groups]
     require_variables(frame, used)
     frame, more = frames.drop_missing_covariates(frame, used, missing)
     dropped |= more

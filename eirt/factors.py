@@ -55,3 +55,12 @@ def first_of(codes: np.ndarray) -> np.ndarray:
     first = np.empty(codes.max() + 1, np.int64)
     first[codes[::-1]] = np.arange(len(codes))[::-1]
     return first
+
+
+def level_codes(frame: pd.DataFrame, columns: Sequence[str], levels: np.ndarray) -> np.ndarray:
+    """Return the place of each row's combination among known levels, -1 for a new one."""
+    import pandas as pd
+
+    codes, labels = factor_codes(frame, list(columns))
+    places = pd.Index([str(level) for level in levels]).get_indexer([str(x) for x in labels])
+    return places[codes]

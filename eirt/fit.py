@@ -9,13 +9,15 @@ import numpy as np
 
 from eirt._config import double_precision
 from eirt.certificate import Certificate
+from eirt.covariances import Standard
 from eirt.design import Design
-from eirt.effects import Standard
+from eirt.effects import Linear, Target
 from eirt.likelihood import Likelihood, Normal
 from eirt.likelihood.prior import penalise
-from eirt.model import Model, parameter_names, restrict
+from eirt.model import Model, Params, parameter_names
 from eirt.optimisers import Newton, Optimiser, QuasiNewton, Solution, newton_step, scaled_gradient
 from eirt.progress import Progress
+from eirt.restrictions import restrict
 from eirt.results import Fit
 from eirt.starts import default_likelihood, start_values
 
@@ -30,7 +32,7 @@ def fit(
     optimiser: Optimiser | None = None,
     *,
     name: str = "Model",
-    anchors: Mapping[str, float] | None = None,
+    anchors: Mapping[str, float | str] | None = None,
     priors: Mapping[str, Normal] | None = None,
     start: np.ndarray | None = None,
     progress: bool | None = None,
@@ -45,7 +47,7 @@ def fit(
         optimiser: how the maximum is found; Newton where the information is exact, BFGS with a
             Newton finish otherwise.
         name: what to call the model in tables.
-        anchors: parameters fixed at a value, by name.
+        anchors: parameters fixed at a value, or tied to another, by name.
         priors: normal priors on parameters, by name; "easiness" stands for all fixed effects.
         start: full starting vector.
         progress: see `eirt.progress.Progress`.
@@ -55,7 +57,7 @@ def fit(
         The fit, with its certificate. A fit that did not converge warns.
     """
     names = parameter_names(model, design)
-    restriction = restrict(model, names, anchors)
+    restriction = restrict(names, anchors)
     full = start_values(model, design) if start is None else start
     choice = likelihood or default_likelihood(model, design, full)
     objective = penalise(choice.bind(model, design, restriction), names, priors)
@@ -74,7 +76,7 @@ def fit(
         solution = chosen.maximise(objective, solution.psi, report)
         iterations += solution.iterations
         errors = objective.errors(solution.psi)
-    signs = restriction.free(_signs(model, restriction.full(solution.psi)))
+    signs = restriction.free(_signs(model, design, restriction.full(solution.psi)))
     return Fit(
         name=name,
         model=model,
@@ -90,31 +92,42 @@ def fit(
     ).warn()
 
 
-def _signs(model: Model, full: np.ndarray) -> np.ndarray:
+def _signs(model: Model, design: Design, full: np.ndarray) -> np.ndarray:
     """Return +-1 per parameter, so that scales, and the mean slope of a dimension, are positive.
 
     Reflecting a spherical effect leaves the likelihood as it is.
     """
     params = model.unpack(jnp.asarray(full))
-    thetas, slopes = [], []
-    for effect, theta, slope in zip(model.effects, params.theta, params.slopes, strict=True):
-        q = effect.covariance.dimension
-        if isinstance(effect.covariance, Standard) and len(slope):
-            flip = np.where(np.asarray(slope).reshape(-1, q).sum(axis=0) < 0, -1.0, 1.0)
-            slopes.append(np.tile(flip, len(slope) // q))
-            thetas.append(np.ones(len(theta)))
-            continue
-        flip = np.where(np.diagonal(effect.covariance.factor(theta)) < 0, -1.0, 1.0)
-        # a sign per column of Lambda: read off what it does to each parameter
-        basis = jnp.eye(len(theta))
-        moved = [effect.covariance.factor(row) * flip for row in basis]
-        same = [
-            np.allclose(m, effect.covariance.factor(row))
-            for m, row in zip(moved, basis, strict=True)
-        ]
-        thetas.append(np.where(same, 1.0, -1.0))
-        slopes.append(np.ones(len(slope)))
-    return np.concatenate([np.ones(model.n_fixed), *thetas, *slopes, np.ones(params.aux.size)])
+    thetas = [
+        effect.covariance.signs(np.asarray(theta))
+        for effect, theta in zip(model.effects, params.theta, strict=True)
+    ]
+    beta, parts = np.ones(model.n_fixed), [np.ones(part.size) for part in model.parts]
+    for place, steep in _reflected(model, params, design):
+        for signs, size in zip(parts, model.parts, strict=True):
+            if size.target in (steep, Target("ability", place)):
+                signs[:] = -1.0
+        if place == model.ability_place:
+            beta[design.person_columns] = -1.0
+    return model.pack(beta, thetas, parts, np.ones(params.aux.size))
+
+
+def _reflected(model: Model, params: Params, design: Design) -> list[tuple[int, Target]]:
+    """Return the dimensions whose slopes are negative on average, and what carries them.
+
+    Only ability of unit variance can be reflected so: a scale is made positive elsewhere.
+    """
+    local = [(e, t) for e in model.effects if e.local for t in e.targets]
+    carriers = [target for _, target in local]
+    found = []
+    for part, coefficients in zip(design.parts, params.parts, strict=True):
+        if carriers.count(part.target) == 1:
+            place = carriers.index(part.target)
+            alone = isinstance(local[place][0].covariance, Standard)
+            linear = isinstance(local[place][0].slope, Linear)
+            if alone and linear and np.mean(part.x @ np.asarray(coefficients)) < 0:
+                found.append((place, part.target))
+    return found
 
 
 def _certificate(

@@ -1,4 +1,7 @@
-"""lme4's grammar: "y ~ x + (z | g)" split into a fixed part and random terms, and evaluated."""
+"""lme4's grammar: "y ~ x + (z | g)" split into a fixed part and random terms, and evaluated.
+
+A name before the bracket, "cs(z | g)", asks for a covariance structure, as in glmmTMB.
+"""
 
 from __future__ import annotations
 
@@ -9,6 +12,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from eirt.covariances import RANKED, STRUCTURES
 from eirt.errors import DataError, FormulaError, listing, nearest
 
 if TYPE_CHECKING:
@@ -16,21 +20,26 @@ if TYPE_CHECKING:
 
 # transforms whose value at a row depends on the other rows: built on all rows, not on cells
 _STATEFUL = re.compile(r"\b(center|scale|standardize|poly|bs|cs|cr|cc|lag)\s*\(")
+_QUOTED = re.compile(r"'[^']*'|\"[^\"]*\"")
 
 
 @dataclass(frozen=True)
 class RandomTerm:
-    """One `(effects | group)`.
+    """One `(effects | group)` or `structure(effects | group, rank)`.
 
     Attributes:
         effects: right-hand side of the effects, as text.
         group: names of the factors whose combinations are the levels.
         correlated: False for `||`, independent effects.
+        structure: name of the covariance, a key of `STRUCTURES`, or None for a plain term.
+        rank: number of factors, for the structures that have them.
     """
 
     effects: str
     group: tuple[str, ...]
     correlated: bool = True
+    structure: str | None = None
+    rank: int = 1
 
     @property
     def label(self) -> str:
@@ -59,18 +68,21 @@ def parse(text: str) -> Formula:
     Args:
         text: "y ~ x + (1 | g)"; groups may be crossed (several terms), interactions
             `(1 | g1:g2)` or nested `(1 | g1/g2)`, which is `(1 | g1) + (1 | g1:g2)`;
-            `||` makes the effects of a term independent.
+            `||` makes the effects of a term independent. A name before the bracket makes them
+            unstructured `us`, independent `diag` (`homdiag` with one standard deviation),
+            equally correlated `cs` (`homcs`), autoregressive `ar1`, factor-analytic `fa` or of
+            reduced rank `rr`; the last two take a rank, `fa(0 + wave | person, 2)`.
 
     Returns:
         The split formula.
 
     Raises:
-        FormulaError: if brackets do not match or a term cannot be read.
+        FormulaError: if brackets do not match, a term cannot be read, or a structure is unknown.
 
-    Source: Bates, Maechler, Bolker & Walker (2015), table 2.
+    Source: Bates, Maechler, Bolker & Walker (2015), table 2; Brooks et al. (2017) for the names.
 
-    >>> parse("y ~ x + (1 | g)").random
-    (RandomTerm(effects='1', group=('g',), correlated=True),)
+    >>> parse("y ~ x + cs(0 + wave | g)").random
+    (RandomTerm(effects='0 + wave', group=('g',), correlated=True, structure='cs', rank=1),)
     """
     left, tilde, right = text.partition("~")
     if not tilde:
@@ -80,15 +92,12 @@ def parse(text: str) -> Formula:
     fixed: list[str] = []
     random: list[RandomTerm] = []
     for sign, piece in _summands(right, text):
-        inner = _inside_brackets(piece)
-        if inner is not None and "|" in inner:
-            if sign == "-":
-                raise FormulaError(f"A random term cannot be subtracted: - {piece}.")
-            random.extend(_random_terms(inner, piece))
-        elif "|" in piece:
-            raise FormulaError(f"Put the random term in brackets: ({piece}).")
-        else:
+        if "|" not in _QUOTED.sub("", piece):
             fixed.append(f"{sign} {piece}")
+        elif sign == "-":
+            raise FormulaError(f"A random term cannot be subtracted: - {piece}.")
+        else:
+            random.extend(_random_terms(piece))
     rest = " ".join(fixed).removeprefix("+ ")
     return Formula(left.strip() or None, rest or "1", tuple(random))
 
@@ -121,19 +130,52 @@ def _inside_brackets(piece: str) -> str | None:
     return piece[1:-1]
 
 
-def _random_terms(inner: str, piece: str) -> list[RandomTerm]:
-    """Read `effects | group`, with `/` expanded."""
-    match = re.fullmatch(r"([^|]+)(\|\|?)([^|]+)", inner)
+def _random_terms(piece: str) -> list[RandomTerm]:
+    """Read `(effects | group)` or `structure(effects | group, rank)`, with `/` expanded."""
+    name, bracket, rest = piece.partition("(")
+    inner = _inside_brackets(bracket + rest)
+    if inner is None or "|" not in inner:
+        raise FormulaError(f"Put the random term in brackets: ({piece}).")
+    match = re.fullmatch(r"([^|]+)(\|\|?)([^|,]+)(,[^|]*)?", inner)
     if match is None:
         raise FormulaError(f"The random term {piece} is not of the form (effects | group).")
-    effects, bar, group = (part.strip() for part in match.groups())
+    effects, bar, group, extra = (part and part.strip() for part in match.groups())
+    structure = _structure(name.strip(), bar, piece)
     if not re.fullmatch(r"[\w.]+(\s*[:/]\s*[\w.]+)*", group):
         raise FormulaError(
             f"The group of {piece} must be column names joined by ':' or '/', not {group!r}."
         )
     nested = [tuple(name.strip() for name in part.split(":")) for part in group.split("/")]
     names = [tuple(name for part in nested[: k + 1] for name in part) for k in range(len(nested))]
-    return [RandomTerm(effects, levels, bar == "|") for levels in names]
+    rank = _rank(structure, extra, piece)
+    return [RandomTerm(effects, levels, bar == "|", structure, rank) for levels in names]
+
+
+def _structure(name: str, bar: str, piece: str) -> str | None:
+    """Return the covariance structure that stands before the bracket, None where none does."""
+    if not name:
+        return None
+    if name not in STRUCTURES:
+        raise FormulaError(
+            f"{piece} asks for an unknown covariance structure {name!r}; there are "
+            f"{listing(STRUCTURES, len(STRUCTURES))}.{nearest(name, STRUCTURES)}"
+        )
+    if bar == "||":
+        raise FormulaError(f"Write {piece} with '|': {name} says how the effects correlate.")
+    return name
+
+
+def _rank(structure: str | None, extra: str | None, piece: str) -> int:
+    """Return the number after the group, one where none is given."""
+    if extra is None:
+        return 1
+    number = extra.removeprefix(",").strip()
+    if structure not in RANKED or not re.fullmatch(r"[1-9]\d*", number):
+        raise FormulaError(
+            f"{piece}: after the group may stand the rank of {' or '.join(RANKED)}, a positive "
+            "whole number, as in fa(effects | group, 2)."
+        )
+    return int(number)
 
 
 def variables(text: str) -> tuple[str, ...]:
@@ -145,7 +187,7 @@ def variables(text: str) -> tuple[str, ...]:
     >>> variables("np.log(rt) + C(group, Treatment('a')) * `my item`")
     ('rt', 'group', 'my item')
     """
-    unquoted = re.sub(r"'[^']*'|\"[^\"]*\"", "", text)
+    unquoted = _QUOTED.sub("", text)
     found = re.findall(r"`([^`]+)`|(?<![\w.])([A-Za-z_]\w*)(?!\w|\s*\(|\.\w|\s*=(?!=))", unquoted)
     names = [quoted or plain for quoted, plain in found]
     return tuple(dict.fromkeys(name for name in names if name not in {"True", "False", "None"}))

@@ -6,8 +6,8 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from eirt.effects import Free, Unit
 from eirt.errors import DataError
+from eirt.parts import Part
 from eirt.results import Fit
 
 if TYPE_CHECKING:
@@ -93,9 +93,8 @@ def likelihood_ratio(small: Fit, large: Fit) -> dict[str, object]:
 
 def _n_scales(fit: Fit) -> int:
     """Return the number of free standard deviations."""
-    return sum(
-        min(effect.covariance.n_theta, effect.covariance.dimension) for effect in fit.model.effects
-    ) + sum(not isinstance(effect.slope, Unit) for effect in fit.model.effects)
+    effects = fit.model.effects
+    return sum(effect.covariance.n_scales + effect.slope.free for effect in effects)
 
 
 def nested_in(small: Fit, large: Fit) -> bool:
@@ -111,7 +110,7 @@ def nested_in(small: Fit, large: Fit) -> bool:
     ):
         return False
     here, there = _in_order(small), _in_order(large)
-    if not len(small.design.person_columns) and not len(large.design.person_columns):
+    if not (small.model.varied or large.model.varied):
         cells = np.stack([small.design.obs_cell[here], large.design.obs_cell[there]])
         some = np.unique(cells, axis=1, return_index=True)[1]
         here, there = here[some], there[some]
@@ -123,7 +122,33 @@ def nested_in(small: Fit, large: Fit) -> bool:
     for term in small.design.terms:
         if not any(g == term.group and set(term.effects) <= names for g, names in offered):
             return False
-    return _slope_rank(small) <= _slope_rank(large)
+    return _parts_nested(small, large, here, there)
+
+
+def _parts_nested(small: Fit, large: Fit, here: np.ndarray, there: np.ndarray) -> bool:
+    """Return whether what explains other parameters is a special case, by column spaces."""
+    own, other = ({part.target: part for part in fit.design.parts} for fit in (small, large))
+    kinds = [{type(e.slope) for e in fit.model.effects if e.slope.free} for fit in (small, large)]
+    featured = any(len(part.columns) > 1 for part in own.values())
+    if featured and kinds[0] != kinds[1]:
+        return False
+    for target in {*own, *other}:
+        a, b = _part_rows(small, own.get(target), here), _part_rows(large, other.get(target), there)
+        if target.parameter == "discrimination":  # a slope of one is a common slope, rescaled
+            a, b = (np.ones((len(here), 1)) if x is None else x for x in (a, b))
+        if a is None:
+            continue
+        if b is None or np.abs(a - b @ np.linalg.lstsq(b, a, rcond=None)[0]).max() > 1e-8:
+            return False
+    return True
+
+
+def _part_rows(fit: Fit, part: Part | None, obs: np.ndarray) -> np.ndarray | None:
+    """Return the rows of a part at some responses."""
+    if part is None:
+        return None
+    design = fit.design
+    return part.x[design.obs_person[obs] if part.of_persons else design.obs_cell[obs]]
 
 
 def _in_order(fit: Fit) -> np.ndarray:
@@ -134,8 +159,3 @@ def _in_order(fit: Fit) -> np.ndarray:
         return np.lexsort((design.y, persons))
     items = np.argsort(np.argsort(design.items.astype(str)))[design.cell_item[design.obs_cell]]
     return np.lexsort((design.y, items, persons))
-
-
-def _slope_rank(fit: Fit) -> int:
-    """Return 0 for unit or common slopes (one model on two scales), 1 for free ones."""
-    return int(any(isinstance(effect.slope, Free) for effect in fit.model.effects))

@@ -1,13 +1,15 @@
 """The model: a response and effects over a design, as one parameter vector and one density.
 
-    eta = x'beta + sum over terms of slope . (z Lambda u)
+    eta = easiness + slope . z (mu + Lambda x),   x ~ N(0, I)
 
-Everything is written for one cell and one observation; likelihoods vmap it.
+where easiness, slopes and the response's own parameters are linear predictors of features plus
+random effects Lambda u, and mu is what covariates predict of a person. Everything is written for
+one cell, one person and one observation; likelihoods vmap it.
 """
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections import defaultdict
 from dataclasses import dataclass
 from typing import NamedTuple
 
@@ -17,8 +19,7 @@ import numpy as np
 from jaxtyping import Array, Float, Int
 
 from eirt.design import Design
-from eirt.effects import Effect, Free
-from eirt.errors import nearest
+from eirt.effects import EASINESS, Effect, Target
 from eirt.responses import Response
 
 
@@ -26,15 +27,15 @@ class Params(NamedTuple):
     """Parameters, unpacked.
 
     Attributes:
-        beta: fixed effects.
+        beta: fixed effects on easiness (and of persons' covariates on ability).
         theta: covariance parameters, one vector per effect.
-        slopes: discriminations, one vector per effect.
+        parts: coefficients of the other explained parameters, one vector per part.
         aux: unconstrained extra parameters of the response, one row per set.
     """
 
     beta: Float[Array, " p"]
     theta: tuple[Float[Array, " n_theta"], ...]
-    slopes: tuple[Float[Array, " n_slopes"], ...]
+    parts: tuple[Float[Array, " k"], ...]
     aux: Float[Array, "sets n_aux"]
 
 
@@ -42,13 +43,15 @@ class Cell(NamedTuple):
     """The data of one cell (or, stacked, of all).
 
     Attributes:
-        x: fixed-effects row.
+        x: fixed-effects row of easiness.
+        parts: rows of the other explained parameters; empty for those of persons.
         z: covariates of each random term.
         item: item number.
         places: where the cell's global random effects stand in the vector u.
     """
 
     x: Float[Array, " p"]
+    parts: tuple[Float[Array, " k"], ...]
     z: tuple[Float[Array, " q"], ...]
     item: Int[Array, ""]
     places: Int[Array, " q_global"]
@@ -62,6 +65,37 @@ class CellParameters(NamedTuple):
     aux: Float[Array, " n_aux"]
 
 
+class Person(NamedTuple):
+    """The covariates of one person (or, stacked, of all).
+
+    Attributes:
+        covariates: columns of easiness that describe persons: they move ability.
+        parts: rows of the parts of persons; empty for those of cells.
+    """
+
+    covariates: Float[Array, " r"]
+    parts: tuple[Float[Array, " k"], ...]
+
+
+class Standing(NamedTuple):
+    """What covariates say of a person's abilities: means, and logarithms of relative sds."""
+
+    mean: Float[Array, " D"]
+    log_sd: Float[Array, " D"]
+
+
+class PartSize(NamedTuple):
+    """What a part explains, and with how many columns."""
+
+    target: Target
+    size: int
+
+    @property
+    def of_persons(self) -> bool:
+        """Whether the part describes persons, not cells."""
+        return self.target.parameter in ("ability", "spread")
+
+
 @dataclass(frozen=True)
 class Model:
     """Response and effects, with the sizes that lay out the parameter vector.
@@ -70,14 +104,16 @@ class Model:
         response: the family.
         effects: one per random term of the design, in its order.
         n_fixed: columns of x.
-        n_items: items (for slopes by item).
+        parts: what else is explained.
+        n_items: items (for extra parameters by item).
         aux_by_item: whether each item has its own extra parameters.
-        ability_place: which local effect is the intercept, whose mean covariates of persons move.
+        ability_place: which local effect covariates of persons move, if they do.
     """
 
     response: Response
     effects: tuple[Effect, ...]
     n_fixed: int
+    parts: tuple[PartSize, ...] = ()
     n_items: int = 1
     aux_by_item: bool = False
     ability_place: int | None = None
@@ -93,15 +129,37 @@ class Model:
         return sum(effect.covariance.dimension for effect in self.effects if effect.local)
 
     @property
+    def varied(self) -> bool:
+        """Whether the mean or the variance of ability differs between persons."""
+        return self.ability_place is not None or any(part.of_persons for part in self.parts)
+
+    @property
+    def spreads(self) -> bool:
+        """Whether the variance of ability differs between persons."""
+        return any(part.target.parameter == "spread" for part in self.parts)
+
+    @property
+    def moved(self) -> int:
+        """How many leading parameters of a cell global effects can move: location, loading, aux."""
+        targets = {t.parameter for e in self.effects if not e.local for t in e.targets}
+        if "extra" in targets:
+            return 1 + self.dimension + self.response.n_aux
+        return 1 + self.dimension if "discrimination" in targets else 1
+
+    @property
+    def n_global(self) -> int:
+        """Number of global random effects that move a cell."""
+        return sum(effect.covariance.dimension for effect in self.effects if not effect.local)
+
+    @property
     def sizes(self) -> tuple[int, ...]:
-        """Lengths of beta, each theta, each slope vector, and aux."""
+        """Lengths of beta, each theta, each part, and aux."""
         return (
             self.n_fixed,
             *(effect.covariance.n_theta for effect in self.effects),
-            *(effect.slope.n_slopes(self.n_items, effect.covariance.dimension)
-              for effect in self.effects),
+            *(part.size for part in self.parts),
             self.n_sets * self.response.n_aux,
-        )  # fmt: skip
+        )
 
     def unpack(self, full: Float[Array, " P"]) -> Params:
         """Cut the parameter vector into its parts."""
@@ -113,51 +171,88 @@ class Model:
         shape = (self.n_sets, self.response.n_aux)
         return Params(beta, tuple(middle[:n]), tuple(middle[n:]), aux.reshape(shape))
 
-    def start(self, beta: np.ndarray, aux: np.ndarray, sd: float = 1.0) -> np.ndarray:
-        """Return a starting vector around given fixed effects and extra parameters."""
-        thetas = [effect.covariance.start(sd if effect.local else 0.5) for effect in self.effects]
-        slopes = [
-            effect.slope.start(self.n_items, effect.covariance.dimension) for effect in self.effects
+    def pack(
+        self, beta: np.ndarray, thetas: list[np.ndarray], parts: list[np.ndarray], aux: np.ndarray
+    ) -> np.ndarray:
+        """Join parts to a parameter vector; undoes `unpack`."""
+        return np.concatenate([beta, *thetas, *parts, np.ravel(aux)])
+
+    def predictors(
+        self, params: Params, cell: Cell, u: Float[Array, " q_global"]
+    ) -> dict[Target, Float[Array, ""]]:
+        """Return every linear predictor of ONE cell, given its global effects; others are zero."""
+        found: dict[Target, Array] = defaultdict(lambda: jnp.zeros(()))
+        found[EASINESS] = cell.x @ params.beta
+        for part, coefficients, x in zip(self.parts, params.parts, cell.parts, strict=True):
+            if not part.of_persons:
+                found[part.target] = found[part.target] + x @ coefficients
+        used = 0
+        for effect, theta, z in zip(self.effects, params.theta, cell.z, strict=True):
+            if not effect.local:
+                q = effect.covariance.dimension
+                shares = z * (effect.covariance.factor(theta) @ u[used : used + q])
+                used += q
+                for target, share in zip(effect.targets, shares, strict=True):
+                    found[target] = found[target] + share
+        return found
+
+    def slopes(self, predictors: dict[Target, Float[Array, ""]]) -> Float[Array, " D"]:
+        """Return the slopes of ONE cell on each local effect."""
+        found = [
+            effect.slope.at(predictors[target])
+            for effect in self.effects
+            if effect.local
+            for target in effect.targets
         ]
-        return np.concatenate([beta, *thetas, *slopes, np.tile(aux, self.n_sets)])
+        return jnp.stack(found) if found else jnp.zeros(0)
+
+    def steepness(
+        self, cell: Cell, predictors: dict[Target, Float[Array, ""]]
+    ) -> Float[Array, " D"]:
+        """Return what ONE cell multiplies each local effect by: its slope times its covariate."""
+        local = [z for effect, z in zip(self.effects, cell.z, strict=True) if effect.local]
+        return self.slopes(predictors) * jnp.concatenate([jnp.zeros(0), *local])
 
     def cell_parameters(
         self, params: Params, cell: Cell, u: Float[Array, " q_global"]
     ) -> CellParameters:
         """Return location, loading and extra parameters of ONE cell, given its global effects."""
-        location = cell.x @ params.beta
-        loadings = [jnp.zeros(0, location.dtype)]
-        used = 0
-        terms = zip(self.effects, params.theta, params.slopes, cell.z, strict=True)
-        for effect, theta, slopes, z in terms:
-            q = effect.covariance.dimension
-            slope = effect.slope.at(slopes, cell.item, q)
-            loading = (slope * z) @ effect.covariance.factor(theta)
-            if effect.local:
-                loadings.append(loading)
-            else:
-                location = location + loading @ u[used : used + q]
-                used += q
-        aux = params.aux[cell.item if self.aux_by_item else 0]
-        return CellParameters(location, jnp.concatenate(loadings), self.response.constrain(aux))
+        predictors = self.predictors(params, cell, u)
+        steep = self.steepness(cell, predictors)
+        ahead = [predictors[Target("ability", d)] for d in range(self.dimension)]
+        location = predictors[EASINESS] + steep @ jnp.asarray(ahead).reshape(-1)
+        more = [predictors[Target("extra", k)] for k in range(self.response.n_aux)]
+        raw = params.aux[cell.item if self.aux_by_item else 0]
+        aux = self.response.extra(raw, jnp.asarray(more).reshape(-1))
+        return CellParameters(location, steep @ self.local_factor(params), aux)
 
-    def shift(self, params: Params, predictor: Float[Array, ""]) -> Float[Array, " D"]:
-        """Return the mean of ONE person's spherical effects, Lambda^-1 times that of ability.
+    def local_factor(self, params: Params) -> Float[Array, "D D"]:
+        """Return Lambda of all local effects together."""
+        blocks = [
+            effect.covariance.factor(theta)
+            for effect, theta in zip(self.effects, params.theta, strict=True)
+            if effect.local
+        ]
+        return jax.scipy.linalg.block_diag(*blocks) if blocks else jnp.zeros((0, 0))
+
+    def standing(self, params: Params, gamma: Float[Array, " r"], person: Person) -> Standing:
+        """Return what the covariates of ONE person predict.
 
         Args:
             params: the parameters.
-            predictor: mean of ability that the person's covariates predict.
+            gamma: coefficients of `person.covariates`.
+            person: the covariates.
         """
-        means, seen = [jnp.zeros(0)], 0
-        for effect, theta in zip(self.effects, params.theta, strict=True):
-            if effect.local:
-                q = effect.covariance.dimension
-                at = jnp.arange(seen, seen + q) == self.ability_place
-                mean = jnp.where(at, predictor, 0.0)
-                factor = effect.covariance.factor(theta)
-                means.append(jax.scipy.linalg.solve_triangular(factor, mean, lower=True))
-                seen += q
-        return jnp.concatenate(means)
+        found = {"ability": jnp.zeros(self.dimension), "spread": jnp.zeros(self.dimension)}
+        if self.ability_place is not None:
+            found["ability"] = (
+                found["ability"].at[self.ability_place].add(person.covariates @ gamma)
+            )
+        for part, coefficients, x in zip(self.parts, params.parts, person.parts, strict=True):
+            if part.of_persons:
+                name, place = part.target
+                found[name] = found[name].at[place].add(x @ coefficients)
+        return Standing(found["ability"], found["spread"])
 
     def log_prob(
         self, cell: CellParameters, y: Float[Array, ""], x: Float[Array, " D"]
@@ -166,56 +261,9 @@ class Model:
         return self.response.log_prob(y, cell.location + cell.loading @ x, cell.aux)
 
 
-class Restriction(NamedTuple):
-    """Which parameters are free: full = free[source], or `value` where source is negative."""
-
-    source: Int[Array, " P"]
-    value: Float[Array, " P"]
-
-    def expand(self, free: Float[Array, " F"]) -> Float[Array, " P"]:
-        """Return the full parameter vector."""
-        padded = jnp.append(free, 0.0)
-        return jnp.where(self.source >= 0, padded[self.source], self.value)
-
-    def full(self, free: np.ndarray) -> np.ndarray:
-        """Return the full parameter vector, on the host."""
-        source = np.asarray(self.source)
-        return np.where(source >= 0, np.append(free, 0.0)[source], np.asarray(self.value))
-
-    def free(self, full: np.ndarray) -> np.ndarray:
-        """Return the free parameters of a full vector (the first of each tied set)."""
-        _, first = np.unique(self.source, return_index=True)
-        return full[first[np.asarray(self.source)[first] >= 0]]
-
-
-def restrict(
-    model: Model, names: tuple[str, ...], anchors: Mapping[str, float] | None = None
-) -> Restriction:
-    """Return the restriction that fixes masked slopes at zero and anchors at their values.
-
-    Args:
-        model: the model.
-        names: parameter names, as from `parameter_names`.
-        anchors: values by parameter name.
-
-    Raises:
-        ValueError: if an anchor is not a parameter, with the nearest name.
-    """
-    fixed = np.zeros(len(names), bool)
-    value = np.zeros(len(names))
-    start = model.n_fixed + sum(effect.covariance.n_theta for effect in model.effects)
-    for effect in model.effects:
-        size = effect.slope.n_slopes(model.n_items, effect.covariance.dimension)
-        if isinstance(effect.slope, Free) and effect.slope.mask is not None:
-            fixed[start : start + size] = np.ravel(effect.slope.mask) == 0
-        start += size
-    for name, anchor in (anchors or {}).items():
-        if name not in names:
-            raise ValueError(f"There is no parameter {name!r} to anchor.{nearest(name, names)}")
-        fixed[names.index(name)] = True
-        value[names.index(name)] = anchor
-    source = np.where(fixed, -1, np.cumsum(~fixed) - 1)
-    return Restriction(jnp.asarray(source), jnp.asarray(value))
+def part_sizes(design: Design) -> tuple[PartSize, ...]:
+    """Return the sizes of the parts of a design."""
+    return tuple(PartSize(part.target, part.x.shape[1]) for part in design.parts)
 
 
 def parameter_names(model: Model, design: Design) -> tuple[str, ...]:
@@ -223,14 +271,8 @@ def parameter_names(model: Model, design: Design) -> tuple[str, ...]:
     names = list(design.x_names)
     for effect, term in zip(model.effects, design.terms, strict=True):
         names += [f"sd[{term.group}|{n}]" for n in effect.covariance.names(term.effects)]
-    for effect, term in zip(model.effects, design.terms, strict=True):
-        size = effect.slope.n_slopes(model.n_items, effect.covariance.dimension)
-        per_item = size == model.n_items * len(term.effects) and isinstance(effect.slope, Free)
-        for place in range(size):
-            item, dimension = divmod(place, len(term.effects))
-            parts = [str(design.items[item])] if per_item else []
-            parts += [term.effects[dimension]] if len(term.effects) > 1 else []
-            names.append("slope" + (f"[{'|'.join(parts)}]" if parts else ""))
+    for part in design.parts:
+        names += part.names
     for group in range(model.n_sets):
         label = f"{design.items[group]}|" if model.aux_by_item else ""
         names += [f"aux[{label}{k + 1}]" for k in range(model.response.n_aux)]
@@ -246,13 +288,15 @@ def global_offsets(design: Design) -> tuple[int, ...]:
 def cell_data(design: Design) -> Cell:
     """Return the cells of a design as arrays."""
     offsets = global_offsets(design)
-    places = [np.zeros((len(design.x), 0), np.int32)]
+    n_cells = len(design.x)
+    places = [np.zeros((n_cells, 0), np.int32)]
     for term, offset in zip(design.terms, offsets, strict=False):
         if term.index is not None:
             q = len(term.effects)
             places.append((offset + term.index[:, None] * q + np.arange(q)).astype(np.int32))
     return Cell(
         jnp.asarray(design.x),
+        tuple(jnp.asarray(np.zeros((n_cells, 0)) if p.of_persons else p.x) for p in design.parts),
         tuple(jnp.asarray(term.z) for term in design.terms),
         jnp.asarray(design.cell_item, jnp.int32),
         jnp.asarray(np.concatenate(places, axis=1)),

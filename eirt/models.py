@@ -6,10 +6,9 @@ from collections.abc import Sequence
 from typing import Any, Unpack
 
 from eirt import frames
-from eirt.doors import Effects, Options, fit_items, fit_terms, titled, with_persons
-from eirt.effects import Common, Free, Scalar, Standard, Unit
-from eirt.errors import FormulaError
-from eirt.formula import formula_columns, parse, require_variables, variables
+from eirt.doors import Options, fit_items, fit_terms, one_sided, titled, with_persons
+from eirt.effects import Linear, Unit
+from eirt.formula import formula_columns, require_variables, variables
 from eirt.results import Fit
 
 
@@ -49,9 +48,7 @@ def rasch(
     >>> round(eirt.rasch(eirt.load("lsat6"), wide=True).loglik, 3)
     -2466.938
     """
-    return fit_items(
-        data, "Rasch", Unit(), Scalar(1), person, item, response, ability, wide, options
-    )
+    return fit_items(data, "Rasch", Unit(), None, person, item, response, ability, wide, options)
 
 
 def one_pl(
@@ -88,9 +85,7 @@ def one_pl(
     >>> round(eirt.one_pl(eirt.load("lsat6"), wide=True).loglik, 3)
     -2466.938
     """
-    return fit_items(
-        data, "1PL", Common(), Standard(1), person, item, response, ability, wide, options
-    )
+    return fit_items(data, "1PL", Linear(), "1", person, item, response, ability, wide, options)
 
 
 def two_pl(
@@ -126,7 +121,7 @@ def two_pl(
     -2466.653
     """
     return fit_items(
-        data, "2PL", Free(), Standard(1), person, item, response, ability, wide, options
+        data, "2PL", Linear(), "0 + `{item}`", person, item, response, ability, wide, options
     )
 
 
@@ -171,9 +166,7 @@ def lltm(
     >>> round(fit.loglik, 3)
     -4116.613
     """
-    asked = parse(formula)
-    if asked.response is not None:
-        raise FormulaError(f"An item formula has no left-hand side; write '~ {asked.fixed}'.")
+    asked = one_sided(formula, "formula")
     frame = frames.to_pandas(data)
     frames.require_columns(frame, [person, item, response], "persons, items and responses")
     require_variables(frame, formula_columns(asked))
@@ -181,58 +174,12 @@ def lltm(
     default = "LLTM + item residuals" if asked.random else "LLTM"
     return fit_terms(
         frame,
-        with_persons(asked, person, ability, response),
-        Effects(Unit(), Scalar(1)),
+        with_persons(asked, person, ability, response, options),
+        Unit(),
+        [],
         person,
         item,
         options,
         titled(default, ability),
         paired=True,
     )
-
-
-def eirm(
-    data: Any,
-    formula: str,
-    *,
-    person: str | None = None,
-    item: str | None = None,
-    **options: Unpack[Options],
-) -> Fit:
-    """Fit an explanatory item response model as a generalized linear mixed model.
-
-        link E(y) = x'beta + z'b,   b ~ N(0, Sigma) for every term (z | group)
-
-    Args:
-        data: one row a response.
-        formula: lme4's grammar, "y ~ x + (1 | person) + (1 + x | item)".
-        person: grouping factor to integrate first; by default the one with most levels.
-        item: the item column; "item" where there is one in the formula.
-        **options: see `Options`.
-
-    Returns:
-        The fit.
-
-    Raises:
-        FormulaError: if the formula cannot be read or names what the data lack.
-        DataError: if the data cannot be used as they are.
-
-    Source: De Boeck & Wilson (2004); De Boeck et al. (2011).
-
-    >>> import eirt
-    >>> va = eirt.load("verbagg")
-    >>> fit = eirt.eirm(va, "r2 ~ btype + situ + mode + (1 | id)")
-    >>> round(float(fit.random["sd"][0]), 3)
-    1.346
-    """
-    asked = parse(formula)
-    if asked.response is None:
-        raise FormulaError(f"Name the response left of '~': 'response ~ {asked.fixed}'.")
-    frame = frames.to_pandas(data)
-    require_variables(frame, [asked.response, *formula_columns(asked)])
-    for role, column in {"person": person, "item": item}.items():
-        if column is not None and ":" not in column:
-            frames.require_columns(frame, [column], role)
-    if item is None and "item" in formula_columns(asked):
-        item = "item"
-    return fit_terms(frame, asked, Effects(), person, item, options, "EIRM", paired=False)

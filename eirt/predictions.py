@@ -2,21 +2,21 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 import jax
 import jax.numpy as jnp
 import numpy as np
+from jaxtyping import Array, Float
 
 from eirt._config import double_precision
 from eirt._math import gauss_hermite_grid
-from eirt.design import Term
-from eirt.effects import Unit
-from eirt.factors import factor_codes
+from eirt.factors import level_codes
 from eirt.formula import model_columns, require_variables, variables
 from eirt.frames import to_pandas
+from eirt.likelihood.incidence import person_data
+from eirt.model import Cell, CellParameters, Person, cell_data
 from eirt.results import Fit
-from eirt.tables import effect_factors
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -61,106 +61,148 @@ def predict(
     if effects not in ("conditional", "average", "zero"):
         raise ValueError(f"No effects {effects!r}; there are 'conditional', 'average', 'zero'.")
     rows = _rows(fit, new, grouped=effects == "conditional")
-    x, about_persons = rows["x"], fit.design.person_columns
-    predictor = x[:, about_persons] @ fit.full[about_persons]
-    eta = x @ fit.full[: fit.model.n_fixed] - predictor
-    variance = np.zeros(len(eta))
-    tables = _effects_by_term(fit)
-    for k, (term, factor) in enumerate(zip(fit.design.terms, effect_factors(fit), strict=True)):
-        loading = rows["z"][k] * _slopes(fit, k, rows["item"], term)
-        if term.local and "(Intercept)" in term.effects:
-            eta = eta + loading[:, term.effects.index("(Intercept)")] * predictor
-        if effects == "conditional":
-            level = rows["level"][k]
-            known = np.where(level[:, None] >= 0, tables[k][level], 0.0)
-            eta = eta + np.sum(loading * known, axis=1)
-        elif effects == "average":
-            variance = variance + np.sum((loading @ factor) ** 2, axis=1)
-    if scale in ("link", "logit"):
-        return eta
-    if scale == "odds":
-        return np.exp(eta)
-    return np.asarray(_mean(fit, eta, variance, rows["item"]))
+    if scale in ("link", "logit", "odds"):
+        eta = np.asarray(_spread(fit, rows, effects == "conditional")[0].location)
+        return np.exp(eta) if scale == "odds" else eta
+    return np.asarray(_mean(fit, rows, effects))
 
 
-def _mean(fit: Fit, eta: np.ndarray, variance: np.ndarray, item: np.ndarray) -> jax.Array:
-    """Return E(y), averaged over a normal predictor with the given variance."""
-    grid = gauss_hermite_grid(41 if variance.any() else 1)
-    sets = fit.model.unpack(jnp.asarray(fit.full)).aux
-    aux = jax.vmap(fit.model.response.constrain)(sets)
-    aux = aux[item] if fit.model.aux_by_item else jnp.broadcast_to(aux[0], (len(eta), aux.shape[1]))
-    at = eta[:, None] + np.sqrt(variance)[:, None] * grid.nodes[:, 0]
-    means = jax.vmap(jax.vmap(fit.model.response.mean, (0, None)))(jnp.asarray(at), aux)
-    return means @ jnp.exp(grid.log_weights)
+class Rows(NamedTuple):
+    """What a prediction reads of each row.
+
+    Attributes:
+        cell: its cell, with `places` at zero.
+        person: covariates of its person.
+        own: its global random effects, zero where the level is not known.
+        effects: its person's spherical effects as deviations, zero where not known.
+    """
+
+    cell: Cell
+    person: Person
+    own: Float[Array, "n q"]
+    effects: Float[Array, "n D"]
 
 
-def _rows(fit: Fit, new: Any, grouped: bool) -> dict[str, Any]:
-    """Return design rows, levels of each term and item number, at the data or at new rows.
+def _rows(fit: Fit, new: Any, grouped: bool) -> Rows:
+    """Return the rows to predict, at the data or at new rows.
 
     Grouping factors are asked for only where their estimated effects are used.
     """
-    design = fit.design
+    design, item, levels = fit.design, np.zeros(0), [np.zeros(0, int)]
     if new is None:
         cell = design.obs_cell
-        return {
-            "x": design.x_of(np.arange(design.n_obs)),
-            "z": [term.z[cell] for term in design.terms],
-            "level": [
-                design.obs_person if term.index is None else term.index[cell]
-                for term in design.terms
-            ],
-            "item": design.cell_item[cell],
-        }
+        cells = jax.tree.map(lambda leaf: leaf[cell], cell_data(design))
+        person = jax.tree.map(lambda leaf: leaf[design.obs_person], person_data(design))
+        levels = [design.obs_person if t.index is None else t.index[cell] for t in design.terms]
+        return _with_effects(fit, cells, person, levels)
     frame = to_pandas(new)
-    needed = [name for term in design.terms for name in variables(term.source.effects)]
-    require_variables(frame, [*variables(design.formula.fixed), *needed])
+    fixed = [name for part in design.asked for name in variables(part.formula.fixed)]
+    effects = [name for term in design.terms for name in variables(term.asked.effects)]
+    require_variables(frame, [*fixed, *effects])
     if grouped:
         require_variables(frame, design.columns)
     item = np.zeros(len(frame), int)
     if design.item is not None and design.item in frame.columns:
-        item = np.maximum(_codes(frame, [design.item], design.items), 0)
-    return {
-        "x": model_columns(design.spec, frame, design.x_names),
-        "z": [model_columns(term.spec, frame, term.effects) for term in design.terms],
-        "level": [
-            _codes(frame, term.source.group, term.levels) if grouped else np.zeros(0, int)
-            for term in design.terms
-        ],
-        "item": item,
-    }
+        item = np.maximum(level_codes(frame, [design.item], design.items), 0)
+    x = model_columns(design.spec, frame, design.x_names)
+    own = [model_columns(part.spec, frame, part.columns) for part in design.parts]
+    none = np.zeros((len(frame), 0))
+    of_persons = [part.of_persons for part in design.parts]
+    person = Person(
+        jnp.asarray(x[:, design.person_columns]),
+        tuple(jnp.asarray(r if p else none) for r, p in zip(own, of_persons, strict=True)),
+    )
+    x[:, design.person_columns] = 0.0
+    places = np.zeros((len(frame), fit.model.n_global), int)
+    cells = Cell(
+        jnp.asarray(x),
+        tuple(jnp.asarray(none if p else r) for r, p in zip(own, of_persons, strict=True)),
+        tuple(jnp.asarray(term.columns(frame)) for term in design.terms),
+        jnp.asarray(item),
+        jnp.asarray(places),
+    )
+    unknown = np.full(len(frame), -1)
+    levels = [
+        level_codes(frame, term.factors, term.levels) if grouped else unknown
+        for term in design.terms
+    ]
+    return _with_effects(fit, cells, person, levels)
 
 
-def _codes(frame: pd.DataFrame, columns: Any, levels: np.ndarray) -> np.ndarray:
-    """Return the place of each row's level among known ones, -1 for a new one."""
-    import pandas as pd
-
-    codes, labels = factor_codes(frame, list(columns))
-    places = pd.Index([str(level) for level in levels]).get_indexer([str(x) for x in labels])
-    return places[codes]
-
-
-def _slopes(fit: Fit, k: int, item: np.ndarray, term: Term) -> np.ndarray:
-    effect = fit.model.effects[k]
-    if isinstance(effect.slope, Unit):
-        return np.ones((len(item), len(term.effects)))
-    slopes = fit.model.unpack(jnp.asarray(fit.full)).slopes[k]
-    at = jax.vmap(effect.slope.at, (None, 0, None))
-    return np.asarray(at(slopes, jnp.asarray(item), len(term.effects)))
-
-
-def _effects_by_term(fit: Fit) -> list[np.ndarray]:
-    """Return the estimated effects b of each term, levels x effects."""
-    start, found = 0, []
-    for term, factor in zip(fit.design.terms, effect_factors(fit), strict=True):
+def _with_effects(fit: Fit, cells: Cell, person: Person, levels: list[np.ndarray]) -> Rows:
+    n, moments = len(cells.item), fit.moments
+    own, effects, seen = [np.zeros((n, 0))], [np.zeros((n, 0))], 0
+    for term, level in zip(fit.design.terms, levels, strict=True):
         q = len(term.effects)
         if term.local:
-            spherical = fit.moments.mean[:, start : start + q]
-            start += q
+            table = moments.mean[:, seen : seen + q]
+            seen += q
         else:
             offset = fit.global_place(term)
-            spherical = fit.moments.others[offset : offset + len(term.levels) * q].reshape(-1, q)
-        found.append(spherical @ factor.T)
-    return found
+            table = moments.others[offset : offset + len(term.levels) * q].reshape(-1, q)
+        known = np.where(level[:, None] >= 0, table[level], 0.0)
+        (effects if term.local else own).append(known)
+    return Rows(
+        cells,
+        person,
+        jnp.asarray(np.concatenate(own, axis=1)),
+        jnp.asarray(np.concatenate(effects, axis=1)),
+    )
+
+
+def _spread(fit: Fit, rows: Rows, conditional: bool) -> tuple[CellParameters, Array]:
+    """Return the cell parameters of each row, eta at known effects in place of location.
+
+    The second value is the variance of eta over the effects of persons.
+    """
+    model = fit.model
+    params = model.unpack(jnp.asarray(fit.full))
+    gamma = params.beta[fit.design.person_columns]
+    factor = model.local_factor(params)
+
+    def one(cell: Cell, person: Person, own: Array, effects: Array) -> tuple[CellParameters, Array]:
+        standing = model.standing(params, gamma, person)
+        found = model.cell_parameters(params, cell, own)
+        steep = model.steepness(cell, model.predictors(params, cell, own))
+        scale = jnp.exp(standing.log_sd)
+        eta = found.location + steep @ (standing.mean + factor @ effects)
+        variance = jnp.sum(((steep * scale) @ factor) ** 2)
+        return found._replace(location=eta), variance
+
+    keep = 1.0 if conditional else 0.0
+    return jax.vmap(one)(rows.cell, rows.person, keep * rows.own, keep * rows.effects)
+
+
+def _mean(fit: Fit, rows: Rows, effects: str) -> Array:
+    """Return E(y), given effects or averaged over their distribution."""
+    cells, variance = _spread(fit, rows, effects == "conditional")
+    if effects != "average":
+        return jax.vmap(fit.model.response.mean)(cells.location, cells.aux)
+    line = gauss_hermite_grid(41)
+    q = rows.own.shape[1]
+    own = gauss_hermite_grid(1 if fit.model.moved == 1 else {1: 15, 2: 9, 3: 7}.get(q, 3), q)
+    if fit.model.moved == 1:
+        variance = variance + _own_variance(fit, rows)
+    total = jnp.zeros(len(variance))
+    for node, log_weight in zip(own.nodes, own.log_weights, strict=True):
+        there = rows._replace(own=jnp.broadcast_to(jnp.asarray(node), rows.own.shape))
+        cells, by_persons = _spread(fit, there._replace(effects=0 * rows.effects), True)
+        sd = jnp.sqrt(variance if fit.model.moved == 1 else by_persons)
+        at = cells.location[:, None] + sd[:, None] * line.nodes[:, 0]
+        means = jax.vmap(jax.vmap(fit.model.response.mean, (0, None)))(at, cells.aux)
+        total = total + jnp.exp(log_weight) * (means @ jnp.exp(line.log_weights))
+    return total
+
+
+def _own_variance(fit: Fit, rows: Rows) -> Array:
+    """Return the variance of eta over global effects that move easiness alone."""
+    params = fit.model.unpack(jnp.asarray(fit.full))
+
+    def location(own: Array, cell: Cell) -> Array:
+        return fit.model.cell_parameters(params, cell, own).location
+
+    slopes = jax.vmap(jax.grad(location))(jnp.zeros_like(rows.own), rows.cell)
+    return jnp.sum(slopes**2, axis=1)
 
 
 @double_precision
@@ -189,30 +231,29 @@ def feature_effects(fit: Fit) -> pd.DataFrame:
     import pandas as pd
 
     design = fit.design
-    link = predict(fit, scale="link", effects="zero")
-    variance, sharpness = np.zeros(design.n_obs), np.ones(design.n_obs)
-    cell = design.obs_cell
-    item = design.cell_item[cell]
-    for k, (term, factor) in enumerate(zip(design.terms, effect_factors(fit), strict=True)):
-        loading = term.z[cell] * _slopes(fit, k, item, term)
-        variance = variance + np.sum((loading @ factor) ** 2, axis=1)
-        if term.local and "(Intercept)" in term.effects:
-            sharpness = loading[:, term.effects.index("(Intercept)")]
-    x = design.x_of(np.arange(design.n_obs))
-    rows = []
+    rows = _rows(fit, None, grouped=False)
+    changes = []
     for j, name in enumerate(design.x_names):
         if name == "(Intercept)":
             continue
-        # covariates of persons move ability, which items carry with their own slope
-        unit = fit.full[j] * (sharpness if j in design.person_columns else 1.0)
-        indicator = set(np.unique(x[:, j])) <= {0.0, 1.0}
-        base = link - x[:, j] * unit if indicator else link
-        low, high = (np.asarray(_mean(fit, eta, variance, item)) for eta in (base, base + unit))
-        rows.append((name, float(np.mean(high - low))))
-    change = pd.DataFrame(rows, columns=["term", "probability"])
+        about_persons = list(design.person_columns).index(j) if j in design.person_columns else None
+        x = rows.cell.x[:, j] if about_persons is None else rows.person.covariates[:, about_persons]
+        indicator = set(np.unique(np.asarray(x))) <= {0.0, 1.0}
+        low, high = (0.0 * x, 0.0 * x + 1.0) if indicator else (x, x + 1.0)
+        means = [_mean(fit, _set(rows, j, about_persons, at), "average") for at in (low, high)]
+        changes.append((name, float(jnp.mean(means[1] - means[0]))))
+    change = pd.DataFrame(changes, columns=["term", "probability"])
     table = fit.fixed.merge(change, on="term").rename(columns={"estimate": "logit"})
     table["odds_ratio"] = np.exp(table["logit"])
     table["odds_ratio_lower"] = np.exp(table["lower"])
     table["odds_ratio_upper"] = np.exp(table["upper"])
     odds = ["odds_ratio", "odds_ratio_lower", "odds_ratio_upper"]
     return table[["term", "logit", "lower", "upper", *odds, "probability"]]
+
+
+def _set(rows: Rows, j: int, about_persons: int | None, values: Array) -> Rows:
+    """Return rows with one column of the fixed part at given values."""
+    if about_persons is None:
+        return rows._replace(cell=rows.cell._replace(x=rows.cell.x.at[:, j].set(values)))
+    moved = rows.person.covariates.at[:, about_persons].set(values)
+    return rows._replace(person=rows.person._replace(covariates=moved))

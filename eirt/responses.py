@@ -60,6 +60,10 @@ class Response(abc.ABC):
         """Map unconstrained reals to the extra parameters."""
         return raw
 
+    def extra(self, raw: Aux, moved: Aux) -> Float[Array, " n"]:
+        """Return the extra parameters when features or random effects move them."""
+        return self.constrain(raw + moved)
+
     def start_aux(self, proportions: np.ndarray) -> np.ndarray:
         """Return unconstrained starting values from the proportion of each category."""
         return np.zeros(self.n_aux)
@@ -205,6 +209,9 @@ class Cumulative(Response):
     def constrain(self, raw: Aux) -> Float[Array, " n"]:
         steps = jnp.concatenate([jnp.zeros(1, raw.dtype), jnp.exp(raw[1:])])
         return raw[0] - jnp.cumsum(steps)
+
+    def extra(self, raw: Aux, moved: Aux) -> Float[Array, " n"]:
+        return self.constrain(raw) + moved
 
     def start_aux(self, proportions: np.ndarray) -> np.ndarray:
         above = 1.0 - np.cumsum(proportions)[:-1]

@@ -11,12 +11,13 @@ import numpy as np
 from eirt import tables
 from eirt._config import double_precision
 from eirt.certificate import Certificate
-from eirt.design import Design, Term
-from eirt.effects import Unit
+from eirt.design import Design
 from eirt.errors import ConvergenceWarning, listing, warn_caller
 from eirt.likelihood import Likelihood, Objective
 from eirt.likelihood.base import Moments
-from eirt.model import Model, Restriction, global_offsets
+from eirt.model import Model, global_offsets
+from eirt.restrictions import Restriction
+from eirt.terms import Term
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -162,16 +163,18 @@ class Fit:
     def fixed(self) -> pd.DataFrame:
         """Fixed effects on the easiness side: estimate, se, z, p, 95% limits, odds ratio.
 
-        The odds ratio exp(estimate) is given for logit models.
+        Effects on other parameters follow, named after them; slopes of single items are in
+        `items`. The odds ratio exp(estimate) is given for easiness in logit models.
         """
         import pandas as pd
 
         p = self.model.n_fixed
-        se = np.sqrt(np.diagonal(self.vcov.to_numpy())[:p])
-        table = tables.wald(self.full[:p], se)
-        table.insert(0, "term", list(self.names[:p]))
+        places = np.concatenate([np.arange(p), *tables.explained_places(self)])
+        se = np.sqrt(np.diagonal(self.vcov.to_numpy())[places])
+        table = tables.wald(self.full[places], se)
+        table.insert(0, "term", [self.names[place] for place in places])
         if getattr(getattr(self.model.response, "distribution", None), "name", "") == "logit":
-            table["odds_ratio"] = np.exp(table["estimate"])
+            table["odds_ratio"] = np.exp(table["estimate"]).where(places < p)
         return pd.DataFrame(table)
 
     @functools.cached_property
@@ -254,7 +257,7 @@ class Fit:
     @property
     def has_slopes(self) -> bool:
         """Whether discriminations are estimated."""
-        return any(not isinstance(effect.slope, Unit) for effect in self.model.effects)
+        return any(effect.slope.free for effect in self.model.effects)
 
     def global_place(self, term: Term) -> int:
         """Return where the effects of a global term begin in the vector u."""

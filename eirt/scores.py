@@ -9,7 +9,7 @@ import numpy as np
 from eirt._config import double_precision
 from eirt.likelihood.joint import person_modes
 from eirt.results import Fit
-from eirt.tables import effect_factors
+from eirt.tables import effect_factors, standings
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -64,9 +64,7 @@ def persons(fit: Fit, method: Literal["EAP", "MAP"] = "EAP") -> pd.DataFrame:
     carry = _block_diagonal([factor for _, factor in local])
     residual = mean @ carry.T
     se = np.sqrt(np.einsum("ij,njk,ik->ni", carry, covariance, carry))
-    ability = residual.copy()
-    if design.ability_place is not None:
-        ability[:, design.ability_place] += predicted_ability(fit)
+    ability = residual + np.asarray(standings(fit).mean)
     n = np.bincount(design.obs_person, minlength=len(design.persons))
     score = np.bincount(design.obs_person, design.y, minlength=len(design.persons))
     names = [name for term, _ in local for name in term.effects]
@@ -85,11 +83,6 @@ def persons(fit: Fit, method: Literal["EAP", "MAP"] = "EAP") -> pd.DataFrame:
     reliability = spread / (spread + (se**2).mean(axis=0))
     table.attrs["reliability"] = float(reliability[0]) if q == 1 else reliability.tolist()
     return table
-
-
-def predicted_ability(fit: Fit) -> np.ndarray:
-    """Return what covariates of persons contribute to each person's ability."""
-    return fit.design.person_x @ fit.full[fit.design.person_columns]
 
 
 def _block_diagonal(blocks: list[np.ndarray]) -> np.ndarray:

@@ -18,7 +18,9 @@ from eirt.likelihood import (
     Quadrature,
 )
 from eirt.likelihood.base import Data, cell_parameters
-from eirt.model import Model, global_offsets, parameter_names, restrict
+from eirt.model import Model, global_offsets, parameter_names
+from eirt.parts import Part
+from eirt.restrictions import restrict
 
 REACH = 6.5
 MOST_NODES = 401  # beyond, nodes at each person's own mode are cheaper
@@ -48,7 +50,18 @@ def start_values(model: Model, design: Design) -> np.ndarray:
     if design.n_categories:
         counts = np.bincount(design.y.astype(int), minlength=design.n_categories)
         proportions = counts / counts.sum()
-    return model.start(inflation * beta, model.response.start_aux(proportions))
+    aux = np.tile(model.response.start_aux(proportions), model.n_sets)
+    thetas = [e.covariance.start(1.0 if e.local else OTHER_SD) for e in model.effects]
+    return model.pack(inflation * beta, thetas, start_parts(model, design), aux)
+
+
+def start_parts(model: Model, design: Design) -> list[np.ndarray]:
+    """Return starting values of what else is explained: slopes of one, no effects."""
+    slopes = {t: effect.slope for effect in model.effects if effect.local for t in effect.targets}
+    return [
+        slopes[part.target].start(part.x) if part.target in slopes else np.zeros(part.x.shape[1])
+        for part in design.parts
+    ]
 
 
 def _marginal(
@@ -81,12 +94,14 @@ def default_likelihood(model: Model, design: Design, start: np.ndarray) -> Likel
         return Nested(nodes) if crossed else Quadrature(nodes)
     if model.dimension <= 2 and nodes <= 61:
         return Nested() if crossed else Quadrature()
-    return Laplace() if crossed else AdaptiveQuadrature(15 if model.dimension < 3 else 7)
+    if crossed or model.dimension > 4:
+        return Laplace()
+    return AdaptiveQuadrature({1: 15, 2: 15, 3: 9, 4: 5}[model.dimension])
 
 
 def _sharpest(model: Model, design: Design, start: np.ndarray) -> float:
     """Return the smallest posterior sd of a person's spherical effects, guessed at the start."""
-    data = Data.of(design, restrict(model, parameter_names(model, design)))
+    data = Data.of(design, restrict(parameter_names(model, design)))
     none = np.zeros(global_offsets(design)[-1])
     level, n = _marginal(model, design, design.obs_person, len(design.persons))
     above = (level - np.average(level, weights=n))[design.obs_person]
@@ -132,12 +147,29 @@ def rough_covariance(objective: Objective, chunk: int = 100_000) -> np.ndarray:
     inverse = np.linalg.pinv(gram, hermitian=True)
     covariance = np.eye(sum(model.sizes)) / (TOLD * design.n_obs / model.n_items)
     covariance[:p, :p] = inverse @ middle @ inverse + 1e-12 * np.trace(inverse) * np.eye(p)
-    place = p
-    for effect, term in zip(model.effects, design.terms, strict=True):
-        rows = np.arange(place, place + effect.covariance.n_theta)
-        covariance[rows, rows] = 1.0 / len(term.levels)
-        place += len(rows)
+    known = [
+        np.full(effect.covariance.n_theta, 1.0 / len(term.levels))
+        for effect, term in zip(model.effects, design.terms, strict=True)
+    ]
+    known += [_rough_variance(design, part) for part in design.parts]
+    rows = np.arange(p, p + sum(map(len, known)))
+    covariance[rows, rows] = np.concatenate([np.zeros(0), *known])
     source = np.asarray(objective.data.restriction.source)
     select = (source[:, None] == np.arange(source.max(initial=-1) + 1)).astype(float)
     covariance = select.T @ covariance @ select
     return (covariance + covariance.T) / 2
+
+
+def _rough_variance(design: Design, part: Part) -> np.ndarray:
+    """Return about how well the coefficients of a part are known, effects of its items included."""
+    n = np.bincount(
+        design.obs_person if part.of_persons else design.obs_cell, minlength=len(part.x)
+    )
+    squares = n @ part.x**2
+    variance = 1.0 / (TOLD * squares)
+    for term in design.terms:
+        if part.target in term.targets and term.index is not None:
+            sums = np.zeros((len(term.levels), part.x.shape[1]))
+            np.add.at(sums, term.index, n[:, None] * part.x)
+            variance += OTHER_SD**2 * (sums**2).sum(axis=0) / squares**2
+    return variance

@@ -11,8 +11,12 @@ import numpy as np
 from jaxtyping import Float
 
 from eirt._config import double_precision
-from eirt.design import Term
-from eirt.effects import Effect
+from eirt.covariances import Covariance
+from eirt.effects import EASINESS, Linear
+from eirt.factors import constant_within
+from eirt.likelihood.incidence import person_data
+from eirt.model import Cell, Standing, cell_data
+from eirt.terms import Term
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -71,6 +75,23 @@ def value_and_jacobian(
     return np.asarray(value), np.asarray(jacobian)
 
 
+def explained_places(fit: Fit) -> list[np.ndarray]:
+    """Return where the coefficients stand of what formulas explain besides easiness.
+
+    Slopes of single items, or one for all, are parameters of items instead.
+    """
+    place = sum(fit.model.sizes[: 1 + len(fit.model.effects)])
+    slopes = {t: e.slope for e in fit.model.effects if e.local for t in e.targets}
+    prefix = f"{fit.design.item}["
+    found = []
+    for part in fit.design.parts:
+        each = [column == "(Intercept)" or column.startswith(prefix) for column in part.columns]
+        if not (isinstance(slopes.get(part.target), Linear) and all(each)):
+            found.append(np.arange(place, place + len(part.names)))
+        place += len(part.names)
+    return found
+
+
 def _thetas(fit: Fit) -> list[np.ndarray]:
     """Return the places of each effect's covariance parameters in the full vector."""
     ends = np.cumsum([fit.model.n_fixed, *(e.covariance.n_theta for e in fit.model.effects)])
@@ -83,10 +104,12 @@ def variance_components(fit: Fit) -> list[tuple]:
     vcov = fit.vcov.to_numpy()
     rows = []
     for effect, term, places in zip(fit.model.effects, fit.design.terms, _thetas(fit), strict=True):
-        q = effect.covariance.dimension
+        block = effect.covariance.block
+        q = block.dimension
+        names = term.effects if q == len(term.effects) else ("(Intercept)",) * q
 
-        def derived(theta: jax.Array, effect: Effect = effect) -> jax.Array:
-            factor = effect.covariance.factor(theta)
+        def derived(theta: jax.Array, block: Covariance = block) -> jax.Array:
+            factor = block.factor(theta)
             covariance = factor @ factor.T
             sd = jnp.sqrt(jnp.maximum(jnp.diagonal(covariance), 1e-300))
             return jnp.concatenate([sd, (covariance / jnp.outer(sd, sd)).ravel()])
@@ -97,12 +120,12 @@ def variance_components(fit: Fit) -> list[tuple]:
         se = np.sqrt(np.maximum(variance, 0.0))
         sd, correlation = found[:q], found[q:].reshape(q, q)
         for a in range(q):
-            error = se[a] if effect.covariance.n_theta else np.nan
-            rows.append((term.group, term.effects[a], sd[a] ** 2, sd[a], np.nan, error))
-        if effect.covariance.n_theta > q:
+            error = se[a] if np.any(jacobian[a]) else np.nan
+            rows.append((term.group, names[a], sd[a] ** 2, sd[a], np.nan, error))
+        if block.correlated:
             for a in range(q):
                 for b in range(a):
-                    pair = f"{term.effects[b]} ~ {term.effects[a]}"
+                    pair = f"{names[b]} ~ {names[a]}"
                     shared = correlation[a, b] * sd[a] * sd[b]
                     error = se[q + a * q + b]
                     rows.append((term.group, pair, shared, np.nan, correlation[a, b], error))
@@ -135,6 +158,15 @@ def effect_factors(fit: Fit) -> list[np.ndarray]:
         np.asarray(effect.covariance.factor(jnp.asarray(fit.full[places])))
         for effect, places in zip(fit.model.effects, _thetas(fit), strict=True)
     ]
+
+
+@double_precision
+def standings(fit: Fit) -> Standing:
+    """Return what covariates predict of each person's abilities, stacked."""
+    params = fit.model.unpack(jnp.asarray(fit.full))
+    gamma = params.beta[fit.design.person_columns]
+    people = person_data(fit.design)
+    return jax.vmap(lambda person: fit.model.standing(params, gamma, person))(people)
 
 
 @double_precision
@@ -181,59 +213,48 @@ def item_parameters(fit: Fit) -> ItemParameters:
     Where items have random residuals, their modes move with the parameters: the covariance adds
     that derivative (by differences) and the residuals' own posterior covariance.
     """
-    design = fit.design
-    first = np.unique(design.cell_item, return_index=True)[1]
-    about_items = np.array([role == "item" for role in design.roles], bool)
-    x = design.x[first] * about_items
-    n, p = x.shape
-    slopes = _slope_map(fit)
-    derivative = np.zeros((2 * n, len(fit.names)))
-    derivative[:n, :p] = x
-    derivative[n:] = slopes
-    slope = slopes @ fit.full if fit.has_slopes else np.ones(n)
-    derivative = derivative @ fit.select
-    easiness = x @ fit.full[:p]
-    extra = np.zeros((2 * n, 2 * n))
-    residual = [
-        k
-        for k, term in enumerate(design.terms)
-        if term.group == design.item and "(Intercept)" in term.effects
-    ]
-    if residual:
-        term = design.terms[residual[0]]
-        q = len(term.effects)
-        column = term.effects.index("(Intercept)")
-        places = fit.global_place(term) + np.arange(n * q).reshape(n, q)
+    items = _item_cells(fit)
+    others = fit.moments.others
 
-        def residuals(psi: np.ndarray, others: np.ndarray) -> np.ndarray:
-            theta = fit.restriction.full(psi)[_thetas(fit)[residual[0]]]
-            factor = fit.model.effects[residual[0]].covariance.factor(jnp.asarray(theta))
-            return others[places] @ np.asarray(factor)[column]
+    def described(full: jax.Array, u: jax.Array) -> jax.Array:
+        def one(cell: Cell) -> jax.Array:
+            own = u[cell.places] if u.size else jnp.zeros(cell.places.shape)
+            found = fit.model.predictors(fit.model.unpack(full), cell, own)
+            steep = fit.model.slopes(found)
+            return jnp.stack([found[EASINESS], steep[0] if steep.size else jnp.ones(())])
 
-        easiness = easiness + residuals(fit.psi, fit.moments.others)
-        derivative[:n] += _difference(
-            lambda psi: residuals(psi, fit.objective.moments(psi).others), fit.psi
-        )
-        row = effect_factors(fit)[residual[0]][column]
-        own = fit.moments.others_covariance[places[:, None, :, None], places[None, :, None, :]]
-        extra[:n, :n] = np.einsum("a,ijab,b->ij", row, own, row)
+        return jax.vmap(one)(items).T.ravel()
+
+    full = jnp.asarray(fit.full)
+    values, jacobian = value_and_jacobian(lambda at: described(at, jnp.asarray(others)), full)
+    derivative = jacobian @ fit.select
+    extra = np.zeros((len(values), len(values)))
+    if others.size:
+        _, by_others = value_and_jacobian(lambda u: described(full, u), jnp.asarray(others))
+        if np.any(by_others):
+            moving = _difference(lambda psi: fit.objective.moments(psi).others, fit.psi)
+            derivative = derivative + by_others @ moving
+            extra = by_others @ fit.moments.others_covariance @ by_others.T
     covariance = derivative @ fit.free_covariance @ derivative.T + extra
+    easiness, slope = np.split(values, 2)
     return ItemParameters(easiness, slope, covariance, derivative)
 
 
-def _slope_map(fit: Fit) -> np.ndarray:
-    """Return the linear map from the full vector to each item's slope on the first dimension."""
-    n = len(fit.design.items)
-    place = fit.model.n_fixed + sum(e.covariance.n_theta for e in fit.model.effects)
-    found = np.zeros((n, len(fit.names)))
-    for effect in fit.model.effects:
-        size = effect.slope.n_slopes(fit.model.n_items, effect.covariance.dimension)
-        if size and effect.local:
-            step = effect.covariance.dimension if size > effect.covariance.dimension else 0
-            found[np.arange(n), place + step * np.arange(n)] = 1.0
-            break
-        place += size
-    return found
+def _item_cells(fit: Fit) -> Cell:
+    """Return a cell per item that keeps only what describes items."""
+    design = fit.design
+    first = np.unique(design.cell_item, return_index=True)[1]
+    cells = jax.tree.map(lambda leaf: leaf[first], cell_data(design))
+    about_items = np.array([role == "item" for role in design.roles], bool)
+
+    def of_items(term: Term) -> np.ndarray:
+        same = [constant_within(column, design.cell_item) for column in term.z.T]
+        if term.index is not None and not constant_within(term.index, design.cell_item):
+            return np.zeros(len(same))
+        return np.array(same, float)
+
+    z = tuple(z * of_items(term) for z, term in zip(cells.z, design.terms, strict=True))
+    return cells._replace(x=cells.x * about_items, z=z)
 
 
 def _difference(

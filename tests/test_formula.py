@@ -2,6 +2,7 @@
 
 import pytest
 
+from eirt.covariances import STRUCTURES
 from eirt.errors import FormulaError
 from eirt.formula import RandomTerm, parse, variables
 
@@ -12,6 +13,16 @@ TERMS = {
     "(1 | a:b)": [RandomTerm("1", ("a", "b"))],
     "(1 | a/b)": [RandomTerm("1", ("a",)), RandomTerm("1", ("a", "b"))],
     "(1 | a) + (1 + x | b)": [RandomTerm("1", ("a",)), RandomTerm("1 + x", ("b",))],
+    "us(x | g)": [RandomTerm("x", ("g",), structure="us")],
+    "ar1 ( 0 + C(w, levels=['a', 'b']) | a:b )": [
+        RandomTerm("0 + C(w, levels=['a', 'b'])", ("a", "b"), structure="ar1")
+    ],
+    "diag(x | a/b)": [
+        RandomTerm("x", ("a",), structure="diag"),
+        RandomTerm("x", ("a", "b"), structure="diag"),
+    ],
+    "fa(0 + w | g)": [RandomTerm("0 + w", ("g",), structure="fa", rank=1)],
+    "rr(0 + w | g, 2)": [RandomTerm("0 + w", ("g",), structure="rr", rank=2)],
 }
 
 
@@ -32,6 +43,8 @@ def test_random_terms(text):
         ("y ~ x - 1 + (1|g)", "x - 1"),
         ("y ~ (a + b)**2 + (1 | g)", "(a + b)**2"),
         ("~ I(a + b) * c", "I(a + b) * c"),
+        ("y ~ np.log(x) + C(a) + cs(x, df=4) + cs(x | g)", "np.log(x) + C(a) + cs(x, df=4)"),
+        ("y ~ C(a, Treatment('p|q')) + (1 | g)", "C(a, Treatment('p|q'))"),
     ],
 )
 def test_fixed_part(text, fixed):
@@ -48,11 +61,25 @@ def test_fixed_part(text, fixed):
         ("y ~ x + (1 | )", "column names"),
         ("y ~ x + (1 | f(g))", "column names"),
         ("y ~ x - (1 | g)", "cannot be subtracted"),
+        ("y ~ (1 | g | h)", "not of the form"),
+        ("y ~ (1 | g) * x", "in brackets"),
+        ("y ~ ar(0 + w | g)", "'ar'; there are us, diag, homdiag, cs, .* Did you mean 'ar1'?"),
+        ("y ~ cs(x || g)", "cs says how the effects correlate"),
+        ("y ~ (x | g, 2)", "rank of fa or rr"),
+        ("y ~ cs(x | g, 2)", "rank of fa or rr"),
+        ("y ~ fa(x | g, 0)", "positive whole number"),
+        ("y ~ fa(x | g, two)", "positive whole number"),
     ],
 )
 def test_unreadable_formulas_say_why(text, says):
     with pytest.raises(FormulaError, match=says):
         parse(text)
+
+
+@pytest.mark.parametrize("structure", STRUCTURES)
+def test_every_structure_has_a_name_in_formulas(structure):
+    (term,) = parse(f"y ~ {structure}(0 + w | g)").random
+    assert term == RandomTerm("0 + w", ("g",), structure=structure)
 
 
 def test_variables_of_a_formula():

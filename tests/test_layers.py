@@ -19,10 +19,13 @@ MAX_LINES = 330
 
 ORDER = [
     "_math _config errors progress",
-    "links",
+    "links covariances",
     "responses effects formula frames factors",
+    "terms",
+    "parts",
     "design",
     "model",
+    "restrictions",
     "likelihood",
     "tables certificate",
     "results",
@@ -30,8 +33,9 @@ ORDER = [
     "optimisers",
     "fit",
     "difficulty scores inference predictions",
+    "assumptions",
     "doors",
-    "models datasets plots report",
+    "models explanatory datasets plots report",
     "__init__",  # the public names
     "demo",  # written with the public names
     "cli",  # runs the demo
@@ -40,7 +44,15 @@ ORDER = [
 LAYERS = {room: layer for layer, rooms in enumerate(ORDER) for room in rooms.split()}
 
 # Inside a folder: what the files share is below them, `__init__` above.
-INSIDE = {"incidence": 0, "base": 1, "table": 2, "joint": 2, "__init__": 4}
+INSIDE = {
+    **dict.fromkeys(("ability", "carry", "incidence"), 0),
+    "base": 1,
+    **dict.fromkeys(("table", "arrowhead"), 2),
+    "joint": 3,
+    **dict.fromkeys(("laplace", "quadrature", "nested", "prior"), 4),
+    "adaptive": 5,
+    "__init__": 6,
+}
 
 # The exception: a fit is the object users hold, and `fit.plot()` or `fit.difficulty()` are doors
 # to rooms above it. These rooms may import upward, but only inside a function or method, so that

@@ -1,7 +1,8 @@
 """Likelihoods: how the random effects are eliminated."""
 
+from eirt.likelihood.adaptive import AdaptiveQuadrature
 from eirt.likelihood.base import Likelihood, Objective
-from eirt.likelihood.laplace import AdaptiveQuadrature, Laplace
+from eirt.likelihood.laplace import Laplace
 from eirt.likelihood.nested import Nested
 from eirt.likelihood.prior import Normal
 from eirt.likelihood.quadrature import Quadrature

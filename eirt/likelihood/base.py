@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import abc
+import functools
 from collections.abc import Callable
 from dataclasses import dataclass
 from typing import NamedTuple, Self
@@ -13,8 +14,10 @@ import numpy as np
 from jaxtyping import Array, Float, Int
 
 from eirt.design import Design
-from eirt.likelihood.incidence import Incidence
-from eirt.model import Cell, CellParameters, Model, Restriction, cell_data
+from eirt.likelihood.ability import mean_of, natural
+from eirt.likelihood.incidence import Incidence, person_data
+from eirt.model import Cell, CellParameters, Model, Params, Person, Standing, cell_data
+from eirt.restrictions import Restriction
 
 IMPORTANCE_DRAWS = 256
 
@@ -26,7 +29,7 @@ class Data(NamedTuple):
     row_cell: Int[Array, " S"]
     row_y: Float[Array, " S"]
     person_columns: Int[Array, " r"]
-    person_centre: Float[Array, " r"]
+    centre: Person
     restriction: Restriction
 
     @classmethod
@@ -37,47 +40,120 @@ class Data(NamedTuple):
             jnp.asarray(design.row_cell),
             jnp.asarray(design.row_y),
             jnp.asarray(design.person_columns),
-            jnp.asarray(design.person_x.mean(axis=0)),
+            jax.tree.map(lambda leaf: leaf.mean(axis=0), person_data(design)),
             restriction,
         )
 
 
+def _standing(model: Model, params: Params, data: Data, person: Person) -> Standing:
+    return model.standing(params, params.beta[data.person_columns], person)
+
+
+def _one_cell(
+    model: Model, full: Array, data: Data
+) -> Callable[[Cell, Float[Array, " q"]], CellParameters]:
+    """Return the parameters of ONE cell as a function of its global effects.
+
+    What covariates predict of persons on average stays in the cells, so that nodes surround
+    everyone.
+    """
+    params = model.unpack(full)
+    if not model.varied:
+        return functools.partial(model.cell_parameters, params)
+    mean, scale = _centre(model, params, data)
+
+    def cell_parameters(cell: Cell, own: Array) -> CellParameters:
+        found = model.cell_parameters(params, cell, own)
+        return found._replace(
+            location=found.location + found.loading @ mean, loading=found.loading @ scale
+        )
+
+    return cell_parameters
+
+
+def _centre(
+    model: Model, params: Params, data: Data
+) -> tuple[Float[Array, " D"], Float[Array, "D D"]]:
+    """Return mean and scale of the spherical effects that average covariates predict."""
+    centre, factor = _standing(model, params, data, data.centre), model.local_factor(params)
+    solve = functools.partial(jax.scipy.linalg.solve_triangular, factor, lower=True)
+    scale = jnp.eye(model.dimension)
+    if model.spreads:
+        scale = solve(jnp.exp(centre.log_sd)[:, None] * factor)
+    return solve(centre.mean), scale
+
+
 def cell_parameters(model: Model, full: Array, data: Data, u: Float[Array, " U"]) -> CellParameters:
     """Return the parameters of every cell (this is where cells are vmapped)."""
-    params = model.unpack(full)
-    global_effects = u[data.cells.places] if u.size else jnp.zeros(data.cells.places.shape)
-    cells = jax.vmap(model.cell_parameters, (None, 0, 0))(params, data.cells, global_effects)
-    if data.person_columns.size == 0:
-        return cells
-    # what covariates predict on average stays in the location, so that nodes surround everyone
-    average = model.shift(params, data.person_centre @ params.beta[data.person_columns])
-    return cells._replace(location=cells.location + cells.loading @ average)
+    return jax.vmap(_one_cell(model, full, data))(data.cells, _own(data, u))
 
 
-def person_shift(model: Model, full: Array, data: Data, who: Incidence) -> Float[Array, "N D"]:
-    """Return how far the mean of each person's spherical effects is from that of all.
+def _own(data: Data, u: Float[Array, " U"]) -> Float[Array, "C q"]:
+    return u[data.cells.places] if u.size else jnp.zeros(data.cells.places.shape)
 
-    This is where persons are vmapped.
+
+def flatten(cells: CellParameters) -> Float[Array, "... m"]:
+    """Return the parameters of cells side by side: location, loading, extra parameters."""
+    return jnp.concatenate([cells.location[..., None], cells.loading, cells.aux], axis=-1)
+
+
+class Moves(NamedTuple):
+    """Derivatives of the moved parameters of each cell in its own global effects.
+
+    Attributes:
+        first: Jacobian.
+        second: Hessians; None where those parameters are linear in the effects.
     """
-    if who.covariates.shape[1] == 0:
+
+    first: Float[Array, "C m q"]
+    second: Float[Array, "C m q q"] | None
+
+
+def moves(model: Model, full: Array, data: Data, u: Float[Array, " U"]) -> Moves:
+    """Return how global effects move cells."""
+    one, m = _one_cell(model, full, data), model.moved
+
+    def lead(cell: Cell, own: Array) -> Array:
+        return flatten(one(cell, own))[:m]
+
+    own = _own(data, u)
+    first = jax.vmap(jax.jacfwd(lead, 1))(data.cells, own)
+    # the location alone is linear in the effects
+    return Moves(first, jax.vmap(jax.hessian(lead, 1))(data.cells, own) if m > 1 else None)
+
+
+def person_prior(model: Model, full: Array, data: Data, who: Incidence) -> Float[Array, "N s"]:
+    """Return the natural parameters of each person's prior (this is where persons are vmapped)."""
+    if not model.varied:
         return jnp.zeros((len(who.weight), model.dimension))
     params = model.unpack(full)
-    predictor = (who.covariates - data.person_centre) @ params.beta[data.person_columns]
-    return jax.vmap(model.shift, (None, 0))(params, predictor)
+    factor, centre = model.local_factor(params), _standing(model, params, data, data.centre)
+
+    def one(person: Person) -> Array:
+        return natural(factor, _standing(model, params, data, person), centre, model.spreads)
+
+    return jax.vmap(one)(who.person)
+
+
+def on_common_scale(
+    model: Model,
+    full: Array,
+    data: Data,
+    prior: Float[Array, "N s"],
+    mean: Array,
+    covariance: Array,
+) -> tuple[Float[Array, "N D"], Float[Array, "N D D"]]:
+    """Return moments as deviations from what covariates predict, in units of Lambda."""
+    mean = mean - jax.vmap(mean_of, (0, None))(prior, model.dimension)
+    if not model.spreads:
+        return mean, covariance
+    _, scale = _centre(model, model.unpack(full), data)
+    return mean @ scale.T, jnp.einsum("ij,njk,lk->nil", scale, covariance, scale)
 
 
 def row_parameters(cells: CellParameters, data: Data) -> CellParameters:
     """Return the parameters of each row's cell."""
     return jax.tree.map(lambda leaf: leaf[data.row_cell], cells)
-
-
-def location_by_effect(
-    model: Model, full: Array, data: Data, u: Float[Array, " U"]
-) -> Float[Array, "C q"]:
-    """Return the derivative of each cell's location in its own global effects."""
-    params = model.unpack(full)
-    slope = jax.grad(lambda cell, own: model.cell_parameters(params, cell, own).location, 1)
-    return jax.vmap(slope)(data.cells, u[data.cells.places])
 
 
 def importance_error(

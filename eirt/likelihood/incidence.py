@@ -9,11 +9,13 @@ from __future__ import annotations
 
 from typing import NamedTuple
 
+import jax
 import jax.numpy as jnp
 import numpy as np
 from jaxtyping import Array, Float, Int
 
 from eirt.design import Design
+from eirt.model import Person
 
 
 class Dense(NamedTuple):
@@ -23,13 +25,13 @@ class Dense(NamedTuple):
         counts: how often a person gave each row's response in that row's cell.
         rows_of_cell: rows of each cell, padded with S.
         weight: weight of each person (0 for padding).
-        covariates: what moves each person's mean ability.
+        person: covariates of each person.
     """
 
     counts: Float[Array, "N S"]
     rows_of_cell: Int[Array, "C Y"]
     weight: Float[Array, " N"]
-    covariates: Float[Array, "N r"]
+    person: Person
 
     def by_person(self, table: Float[Array, "S K"]) -> Float[Array, "N K"]:
         """Sum a table over each person's rows."""
@@ -39,15 +41,13 @@ class Dense(NamedTuple):
         """Return expected counts: sum person weights over each row's persons."""
         return self.counts.T @ posterior
 
-    def scores(
-        self, table: Float[Array, "S K m"], jacobian: Float[Array, "C m P"], row_cell: Array
-    ) -> Float[Array, "N K P"]:
-        """Sum row scores over each person's rows and carry them to the parameters."""
+    def scores(self, table: Float[Array, "S K m"]) -> Float[Array, "N K Cm"]:
+        """Return each person's scores by cell."""
         padded_table = jnp.concatenate([table, jnp.zeros_like(table[:1])])[self.rows_of_cell]
         empty = jnp.zeros_like(self.counts[:, :1])
         padded_counts = jnp.concatenate([self.counts, empty], axis=1)[:, self.rows_of_cell]
-        cell_scores = jnp.einsum("ncy,cykm->nkcm", padded_counts, padded_table)
-        return jnp.einsum("nkcm,cmp->nkp", cell_scores, jacobian)
+        scores = jnp.einsum("ncy,cykm->nkcm", padded_counts, padded_table)
+        return scores.reshape(*scores.shape[:2], -1)
 
 
 class Padded(NamedTuple):
@@ -57,13 +57,13 @@ class Padded(NamedTuple):
         rows: row of each response; anything where `present` is 0.
         present: 1 for a response, 0 for padding.
         weight: weight of each person (0 for padding).
-        covariates: what moves each person's mean ability.
+        person: covariates of each person.
     """
 
     rows: Int[Array, "N J"]
     present: Float[Array, "N J"]
     weight: Float[Array, " N"]
-    covariates: Float[Array, "N r"]
+    person: Person
 
     def by_person(self, table: Float[Array, "S K"]) -> Float[Array, "N K"]:
         """Sum a table over each person's rows."""
@@ -75,42 +75,57 @@ class Padded(NamedTuple):
         empty = jnp.zeros((n_rows, posterior.shape[1]), posterior.dtype)
         return empty.at[self.rows].add(spread)
 
-    def scores(
-        self, table: Float[Array, "S K m"], jacobian: Float[Array, "C m P"], row_cell: Array
-    ) -> Float[Array, "N K P"]:
-        """Sum row scores over each person's rows and carry them to the parameters."""
-        here = jacobian[row_cell[self.rows]] * self.present[:, :, None, None]
-        return jnp.einsum("njkm,njmp->nkp", table[self.rows], here)
+    def scores(self, table: Float[Array, "S K m"]) -> Float[Array, "N K Jm"]:
+        """Return each person's scores by response."""
+        scores = jnp.einsum("nj,njkm->nkjm", self.present, table[self.rows])
+        return scores.reshape(*scores.shape[:2], -1)
 
 
 Incidence = Dense | Padded
 
 
-def incidence(design: Design, dense: bool | None = None, block: int = 1) -> Incidence:
-    """Return who answered what, dense where the table of counts is reasonably full.
+def person_data(design: Design) -> Person:
+    """Return the covariates of persons as arrays."""
+    none = np.zeros((len(design.persons), 0))
+    parts = tuple(jnp.asarray(part.x if part.of_persons else none) for part in design.parts)
+    return Person(jnp.asarray(design.person_x), parts)
+
+
+def nearly_complete(design: Design) -> bool:
+    """Return whether a dense table of counts is reasonably full, and small enough."""
+    size = len(design.persons) * len(design.row_cell)
+    return design.n_obs > 0.05 * size and size <= 5e7
+
+
+def longest_test(design: Design) -> int:
+    """Return the largest number of responses of a person."""
+    return int(np.bincount(design.obs_person).max())
+
+
+def incidence(design: Design, dense: bool, block: int = 1) -> Incidence:
+    """Return who answered what.
 
     Args:
         design: the design.
-        dense: force one storage; None chooses by size and fill.
+        dense: whether to store a table of counts, or a list of rows per person.
         block: pad the persons to a multiple of this.
     """
     n_persons, n_rows = len(design.persons), len(design.row_cell)
     n_padded = -(-n_persons // block) * block
     weight = (np.arange(n_padded) < n_persons).astype(float)
-    covariates = np.zeros((n_padded, design.person_x.shape[1]))
-    covariates[:n_persons] = design.person_x
-    if dense is None:
-        fill = design.n_obs / (n_persons * n_rows)
-        dense = fill > 0.05 and n_padded * n_rows <= 5e7
+    person = jax.tree.map(
+        lambda leaf: jnp.pad(leaf, ((0, n_padded - n_persons), (0, 0))), person_data(design)
+    )
     if dense:
         counts = np.zeros((n_padded, n_rows))
         np.add.at(counts, (design.obs_person, design.obs_row), 1.0)
         rows_of_cell = _grouped(design.row_cell, len(design.x))
-        return Dense(*map(jnp.asarray, (counts, rows_of_cell, weight, covariates)))
+        return Dense(jnp.asarray(counts), jnp.asarray(rows_of_cell), jnp.asarray(weight), person)
     slots = _grouped(design.obs_person, n_padded)
     present = slots < design.n_obs
     rows = np.append(design.obs_row, 0)[slots].astype(np.int32)
-    return Padded(*map(jnp.asarray, (rows, present.astype(float), weight, covariates)))
+    present = jnp.asarray(present.astype(float))
+    return Padded(jnp.asarray(rows), present, jnp.asarray(weight), person)
 
 
 def _grouped(group: np.ndarray, n_groups: int) -> np.ndarray:

@@ -1,9 +1,6 @@
-"""Laplace's method for all random effects at once, and adaptive quadrature for one factor.
+"""Laplace's method for all random effects at once.
 
-    log L ~= f(x^, u^) - log|H| / 2,    H = -d2 f(x^, u^)
-
-Without effects besides those of persons, Gauss-Hermite nodes placed at each person's mode and
-curvature sharpen the integral.
+log L ~= f(x^, u^) - log|H| / 2,    H = -d2 f(x^, u^)
 """
 
 from __future__ import annotations
@@ -17,6 +14,7 @@ import numpy as np
 from eirt._math import Grid, gauss_hermite_grid
 from eirt.design import Design
 from eirt.likelihood import joint
+from eirt.likelihood.arrowhead import Arrow, Effects, Information, Setting
 from eirt.likelihood.base import (
     IMPORTANCE_DRAWS,
     Data,
@@ -25,8 +23,8 @@ from eirt.likelihood.base import (
     Objective,
 )
 from eirt.likelihood.incidence import incidence
-from eirt.likelihood.joint import Arrow, Effects, Information, Setting
-from eirt.model import Model, Restriction, global_offsets
+from eirt.model import Model, global_offsets
+from eirt.restrictions import Restriction
 
 
 @dataclass(frozen=True)
@@ -49,37 +47,6 @@ class Laplace(Likelihood):
 
     def bind(self, model: Model, design: Design, restriction: Restriction) -> Objective:
         return JointObjective(1, self.information, model, design, restriction)
-
-
-@dataclass(frozen=True)
-class AdaptiveQuadrature(Likelihood):
-    """Integrate each person's effects on Gauss-Hermite nodes at their own mode and curvature.
-
-    One node is Laplace's method.
-
-    Args:
-        nodes: nodes per dimension.
-        information: as for `Laplace`.
-
-    Raises:
-        ValueError: when bound to crossed effects.
-
-    Source: Naylor & Smith (1982); Pinheiro & Bates (1995), section 2.4.
-
-    >>> AdaptiveQuadrature(7).nodes
-    7
-    """
-
-    nodes: int = 15
-    information: Information = "observed"
-
-    def bind(self, model: Model, design: Design, restriction: Restriction) -> Objective:
-        if any(not term.local for term in design.terms):
-            raise ValueError(
-                "AdaptiveQuadrature integrates one grouping factor; for crossed or nested effects "
-                "use likelihood=eirt.Nested() or eirt.Laplace()."
-            )
-        return JointObjective(self.nodes, self.information, model, design, restriction)
 
 
 class JointObjective(Objective):
@@ -145,12 +112,10 @@ class JointObjective(Objective):
 
     def _fine(self) -> Grid:
         """Return the grid against which this one is checked."""
-        nodes = {1: 11, 2: 5}.get(self.model.dimension, 3)
-        return gauss_hermite_grid(max(2 * self.nodes + 1, nodes), self.model.dimension)
+        least = {1: 11, 2: 5}.get(self.model.dimension, 3)
+        return gauss_hermite_grid(max(self.finer, least), self.model.dimension)
 
-    def refined(self) -> Objective | None:
-        if self.origin.u.size or self.nodes == 1 or self.nodes > 60:
-            return None
-        return JointObjective(
-            2 * self.nodes + 1, self.curvature, self.model, self.design, self.data.restriction
-        )
+    @property
+    def finer(self) -> int:
+        """About twice as many nodes, or four more per dimension where these are many."""
+        return 2 * self.nodes + 1 if self.model.dimension < 3 else self.nodes + 4

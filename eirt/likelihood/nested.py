@@ -29,9 +29,11 @@ from eirt.likelihood.base import (
     Objective,
     cell_parameters,
     importance_error,
-    location_by_effect,
-    person_shift,
+    moves,
+    on_common_scale,
+    person_prior,
 )
+from eirt.likelihood.carry import Local
 from eirt.likelihood.incidence import Incidence
 from eirt.likelihood.table import (
     MAX_NODES,
@@ -45,7 +47,8 @@ from eirt.likelihood.table import (
     posterior,
     posterior_moments,
 )
-from eirt.model import Model, Restriction, global_offsets
+from eirt.model import Model, global_offsets
+from eirt.restrictions import Restriction
 
 
 @dataclass(frozen=True)
@@ -99,7 +102,7 @@ class NestedObjective(Objective):
         self.choice = Nested(nodes, choice.reach)
         self.n_effects = global_offsets(design)[-1]
         grid = equispaced_grid(nodes, model.dimension, choice.reach)
-        self.how, who = assemble(model, design, len(grid.log_weights), self.n_effects, m=1)
+        self.how, who = assemble(model, design, len(grid.log_weights), self.n_effects, model.moved)
         self.inner = Inner(self.data, jax.device_put(who), grid)
         self.mode = np.zeros(self.n_effects)
 
@@ -168,13 +171,15 @@ def _expansion(
     full = data.restriction.expand(psi)
     now = posterior(model, full, data, inner.who, inner.grid, u)
     rows = derivatives(model, cell_parameters(model, full, data, u), data, inner.grid, how.m)
-    own = location_by_effect(model, full, data, u)
-    places = jax.nn.one_hot(data.cells.places, u.size, dtype=own.dtype)
-    jacobian = jnp.einsum("cq,cqu->cu", own, places)[:, None, :]
-    sums = louis(how, rows, jacobian, data, inner.who, now.weights, inner.grid)
+    moved = moves(model, full, data, u)
+    carry = Local(moved.first, data.cells.places, u.size)
+    sums = louis(how, rows, carry, data, inner.who, now.weights, inner.grid)
     value = jnp.sum(inner.who.weight * now.loglik) - u @ u / 2
     complete = jnp.eye(u.size) + sums.complete
-    return value, sums.score - u, complete - sums.lost, complete
+    curvature = complete - sums.lost
+    if moved.second is not None:
+        curvature = curvature - carry.spread(jnp.einsum("cm,cmqr->cqr", sums.by_cell, moved.second))
+    return value, carry.score(sums.by_cell) - u, curvature, complete
 
 
 @functools.partial(jax.jit, static_argnums=(0, 1))
@@ -227,8 +232,9 @@ def _moments(
     full = inner.data.restriction.expand(psi)
     now = posterior(model, full, inner.data, inner.who, inner.grid, mode)
     curvature = _expansion(model, how, psi, mode, inner)[2]
-    mean, covariance = posterior_moments(now.weights, inner.grid)
-    return mean - person_shift(model, full, inner.data, inner.who), covariance, curvature
+    prior = person_prior(model, full, inner.data, inner.who)
+    moments = posterior_moments(now.weights, inner.grid)
+    return *on_common_scale(model, full, inner.data, prior, *moments), curvature
 
 
 @functools.partial(jax.jit, static_argnums=(0, 1, 2))

@@ -12,6 +12,7 @@ from jaxtyping import Array
 
 from eirt._math import Grid, equispaced_grid
 from eirt.design import Design
+from eirt.likelihood.ability import partition
 from eirt.likelihood.base import (
     Data,
     Likelihood,
@@ -19,8 +20,11 @@ from eirt.likelihood.base import (
     Objective,
     Terms,
     cell_parameters,
-    person_shift,
+    flatten,
+    on_common_scale,
+    person_prior,
 )
+from eirt.likelihood.carry import Direct
 from eirt.likelihood.incidence import Incidence
 from eirt.likelihood.table import (
     MAX_NODES,
@@ -30,12 +34,13 @@ from eirt.likelihood.table import (
     default_nodes,
     derivatives,
     finer_nodes,
-    flatten,
     louis,
+    node_statistics,
     posterior,
     posterior_moments,
 )
-from eirt.model import Model, Restriction
+from eirt.model import Model
+from eirt.restrictions import Restriction
 
 
 @dataclass(frozen=True)
@@ -150,31 +155,33 @@ def _newton_terms(
         expanded = data.restriction.expand(free)
         return flatten(cell_parameters(model, expanded, data, jnp.zeros(0)))
 
-    moves = who.covariates.shape[1] > 0
+    def prior(free: Array) -> Array:
+        return person_prior(model, data.restriction.expand(free), data, who)
 
-    def shift(free: Array) -> Array:
-        return person_shift(model, data.restriction.expand(free), data, who)
-
-    moving = jax.jacfwd(shift)(psi) if moves else None
-    jacobian = jax.jacfwd(flat_cells)(psi)
-    sums = louis(how, rows, jacobian, data, who, now.weights, grid, moving)
-    expected = who.by_row(now.weights * who.weight[:, None], len(data.row_cell))
-    row_score = jnp.einsum("sk,skm->sm", expected, rows.gradient)
-    off = (now.weights @ grid.nodes - shift(psi)) * who.weight[:, None]
+    moving = jax.jacfwd(prior)(psi) if model.varied else None
+    carry = Direct(jax.jacfwd(flat_cells)(psi))
+    sums = louis(how, rows, carry, data, who, now.weights, grid, moving)
+    expected = now.weights @ node_statistics(grid, prior(psi).shape[1])
+    normaliser = functools.partial(partition, dimension=model.dimension)
 
     def linearised(free: Array) -> Array:
-        """Parameters of cells and means of persons, weighted by their scores."""
-        cells_part = jnp.sum(row_score * flat_cells(free)[data.row_cell])
-        return cells_part + (jnp.sum(off * shift(free)) if moves else 0.0)
+        """Parameters of cells and persons, weighted by their scores."""
+        cells_part = jnp.sum(sums.by_cell * flat_cells(free))
+        if not model.varied:
+            return cells_part
+        natural = prior(free)
+        persons_part = jnp.sum(expected * natural, axis=1) - jax.vmap(normaliser)(natural)
+        return cells_part + jnp.sum(who.weight * persons_part)
 
     # location and loading may be products of parameters: the curvature of the map itself
     bend = jax.hessian(linearised)(psi)
-    score, complete = jax.grad(linearised)(psi), sums.complete
+    observed = sums.complete - bend - sums.lost
+    complete = sums.complete
     if moving is not None:
-        complete = complete + jnp.einsum("n,ndp,ndq->pq", who.weight, moving, moving)
-    observed = complete - bend - sums.lost
+        spread = jax.vmap(jax.hessian(normaliser))(prior(psi))
+        complete = complete + jnp.einsum("n,nsp,nst,ntq->pq", who.weight, moving, spread, moving)
     value = jnp.sum(who.weight * now.loglik)
-    return value, score, (observed + observed.T) / 2, complete
+    return value, jax.grad(linearised)(psi), (observed + observed.T) / 2, complete
 
 
 @functools.partial(jax.jit, static_argnums=0)
@@ -183,5 +190,5 @@ def _moments(
 ) -> tuple[Array, Array]:
     full = data.restriction.expand(psi)
     weights = posterior(model, full, data, who, grid, jnp.zeros(0)).weights
-    mean, covariance = posterior_moments(weights, grid)
-    return mean - person_shift(model, full, data, who), covariance
+    moments = posterior_moments(weights, grid)
+    return on_common_scale(model, full, data, person_prior(model, full, data, who), *moments)

@@ -8,7 +8,7 @@ R counts rows by person, T holds log p(row | node). Fisher's identity gives the 
 
 from __future__ import annotations
 
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import jax
 import jax.numpy as jnp
@@ -17,13 +17,16 @@ from jaxtyping import Array, Float
 
 from eirt._math import Grid
 from eirt.design import Design
-from eirt.likelihood.base import (
-    Data,
-    cell_parameters,
-    person_shift,
-    row_parameters,
+from eirt.likelihood.ability import partition, statistics
+from eirt.likelihood.base import Data, cell_parameters, flatten, person_prior, row_parameters
+from eirt.likelihood.carry import Carry, Direct, Local
+from eirt.likelihood.incidence import (
+    Dense,
+    Incidence,
+    incidence,
+    longest_test,
+    nearly_complete,
 )
-from eirt.likelihood.incidence import Dense, Incidence, incidence
 from eirt.model import CellParameters, Model
 
 MAX_NODES = 20_000
@@ -60,12 +63,21 @@ def posterior(
 ) -> Posterior:
     """Return the posterior of every person over the nodes."""
     table = log_table(model, cell_parameters(model, full, data, u), data, grid)
-    # N(shift, I) against N(0, I), whose density the weights hold
-    shift = person_shift(model, full, data, who)
-    tilt = shift @ grid.nodes.T - jnp.sum(shift**2, axis=1, keepdims=True) / 2
+    tilt = log_prior(person_prior(model, full, data, who), grid)
     joint = who.by_person(table) + tilt + grid.log_weights
     loglik = jax.nn.logsumexp(joint, axis=1)
     return Posterior(loglik, jnp.exp(joint - loglik[:, None]))
+
+
+def node_statistics(grid: Grid, size: int) -> Float[Array, "K s"]:
+    """Return what natural parameters of persons multiply, at every node."""
+    return jax.vmap(statistics, (0, None))(jnp.asarray(grid.nodes), size)
+
+
+def log_prior(prior: Float[Array, "N s"], grid: Grid) -> Float[Array, "N K"]:
+    """Return the log density of each person at every node, relative to the weights."""
+    normaliser = jax.vmap(partition, (0, None))(prior, grid.nodes.shape[1])
+    return prior @ node_statistics(grid, prior.shape[1]).T - normaliser[:, None]
 
 
 def posterior_moments(
@@ -83,11 +95,6 @@ class RowDerivatives(NamedTuple):
 
     gradient: Float[Array, "S K m"]
     hessian: Float[Array, "S K m m"]
-
-
-def flatten(cells: CellParameters) -> Float[Array, "C m"]:
-    """Return the parameters of each cell side by side: location, loading, extra parameters."""
-    return jnp.concatenate([cells.location[:, None], cells.loading, cells.aux], axis=1)
 
 
 def derivatives(
@@ -113,12 +120,12 @@ def derivatives(
 
 
 class Louis(NamedTuple):
-    """Sums over persons: expected score, complete information, and the information lost.
+    """Sums over persons: expected score by cell, complete information, and that which is lost.
 
     The observed information is `complete - lost` (Louis, 1982).
     """
 
-    score: Float[Array, " P"]
+    by_cell: Float[Array, "C m"]
     complete: Float[Array, "P P"]
     lost: Float[Array, "P P"]
 
@@ -142,92 +149,101 @@ def assemble(
     model: Model, design: Design, n_nodes: int, n_targets: int, m: int
 ) -> tuple[Assembly, Incidence]:
     """Choose, from the shapes and the response, how to store who answered what and how to sum."""
-    width = n_nodes * (len(design.x) * m + n_targets)
+    dense = nearly_complete(design)
+    slots = len(design.x) if dense else longest_test(design)
+    width = n_nodes * (slots * m + (n_targets if dense else 0))
     block = int(np.clip(2**20 // width, 1, min(len(design.persons), 4096)))
-    who = incidence(design, block=block)
-    canonical = isinstance(who, Dense) and design.complete and model.response.canonical
-    return Assembly(m, block, canonical), who
+    canonical = dense and design.complete and model.response.canonical
+    return Assembly(m, block, canonical), incidence(design, dense, block)
 
 
 def louis(
     how: Assembly,
     rows: RowDerivatives,
-    jacobian: Float[Array, "C m P"],
+    carry: Carry,
     data: Data,
     who: Incidence,
     weights: Float[Array, "N K"],
     grid: Grid,
-    moving: Float[Array, "N D P"] | None = None,
+    moving: Float[Array, "N s P"] | None = None,
 ) -> Louis:
     """Assemble score and information from row derivatives and posterior weights.
 
     Args:
         how: how to sum.
         rows: derivatives in the leading parameters of each row's cell.
-        jacobian: derivatives of those parameters with respect to the target.
+        carry: from those parameters to the target.
         data: the data.
         who: the incidence, persons padded to a multiple of the block.
         weights: posterior weights of the nodes, by person.
         grid: the nodes.
-        moving: derivatives of each person's mean with respect to the target, if it moves.
+        moving: derivatives of the natural parameters of persons in the target, if it moves them.
     """
     expected = who.by_row(weights * who.weight[:, None], len(data.row_cell))
-    n_cells, m, size = jacobian.shape
+    n_cells = len(data.cells.item)
     row_score = jnp.einsum("sk,skm->sm", expected, rows.gradient)
     row_curvature = -jnp.einsum("sk,skmn->smn", expected, rows.hessian)
-    cell_score = jax.ops.segment_sum(row_score, data.row_cell, n_cells)
-    curvature = jax.ops.segment_sum(row_curvature, data.row_cell, n_cells)
-    flat = jacobian.reshape(n_cells * m, size)
-    score = cell_score.ravel() @ flat
-    complete = flat.T @ jnp.einsum("cmn,cnp->cmp", curvature, jacobian).reshape(n_cells * m, size)
+    by_cell = jax.ops.segment_sum(row_score, data.row_cell, n_cells)
+    complete = carry.blocks(jax.ops.segment_sum(row_curvature, data.row_cell, n_cells))
     if how.canonical and isinstance(who, Dense):
-        lost = _lost_canonical(rows, jacobian, data, who, weights, grid, moving)
+        lost = _lost_canonical(rows, carry, data, who, weights, grid, moving)
     else:
-        lost = _lost(how.block, rows, jacobian, data, who, weights, grid, moving)
-    return Louis(score, complete, lost)
+        lost = _lost(how.block, rows, carry, data, who, weights, grid, moving)
+    return Louis(by_cell, complete, lost)
 
 
 def _lost(
     block: int,
     rows: RowDerivatives,
-    jacobian: Float[Array, "C m P"],
+    carry: Carry,
     data: Data,
     who: Incidence,
     weights: Float[Array, "N K"],
     grid: Grid,
-    moving: Float[Array, "N D P"] | None,
+    moving: Float[Array, "N s P"] | None,
 ) -> Float[Array, "P P"]:
     """Return the sum over persons of the posterior covariance of their scores."""
+    between_cells = isinstance(carry, Local) and isinstance(who, Dense)
 
-    def add(total: Array, part: tuple[dict[str, Array], Array, Array | None]) -> tuple[Array, None]:
+    def add(total: Array, part: tuple[dict[str, Any], Array, Array | None]) -> tuple[Array, None]:
         arrays, w, move = part
         some = who._replace(**arrays)
-        scores = some.scores(rows.gradient, jacobian, data.row_cell)
-        if move is not None:
-            scores = scores + jnp.einsum("kd,ndp->nkp", grid.nodes, move)
         mass = w * some.weight[:, None]
+        scores = some.scores(rows.gradient)
+        cells = None if isinstance(some, Dense) else data.row_cell[some.rows]
+        if isinstance(carry, Local) and cells is not None:
+            centred = scores - jnp.einsum("nk,nks->ns", w, scores)[:, None, :]
+            between = jnp.einsum("nks,nkt->nst", centred * mass[:, :, None], centred)
+            return carry.by_response(between, cells, total), None
+        if isinstance(carry, Direct):
+            scores = carry.scores(scores, cells)
+        if move is not None:
+            own = node_statistics(grid, move.shape[1])
+            scores = scores + jnp.einsum("ks,nsp->nkp", own, move)
         mean = jnp.einsum("nk,nkp->np", w, scores)
         second = jnp.einsum("nkp,nkq->pq", scores * mass[:, :, None], scores)
         return total + second - (mean * some.weight[:, None]).T @ mean, None
 
-    by_person = {name: leaf for name, leaf in who._asdict().items() if name != "rows_of_cell"}
+    shared = ("rows_of_cell", "person")
+    by_person = {name: leaf for name, leaf in who._asdict().items() if name not in shared}
     n_blocks = len(weights) // block
     parts = jax.tree.map(
         lambda leaf: leaf.reshape(n_blocks, block, *leaf.shape[1:]), (by_person, weights, moving)
     )
-    size = jacobian.shape[-1]
+    size = rows.gradient.shape[-1] * len(data.cells.item) if between_cells else carry.size
     # blocks are recomputed, not stored, when this is differentiated in turn
-    return jax.lax.scan(jax.checkpoint(add), jnp.zeros((size, size), weights.dtype), parts)[0]
+    total = jax.lax.scan(jax.checkpoint(add), jnp.zeros((size, size), weights.dtype), parts)[0]
+    return carry.pairs(total) if between_cells else total
 
 
 def _lost_canonical(
     rows: RowDerivatives,
-    jacobian: Float[Array, "C m P"],
+    carry: Carry,
     data: Data,
     who: Dense,
     weights: Float[Array, "N K"],
     grid: Grid,
-    moving: Float[Array, "N D P"] | None,
+    moving: Float[Array, "N s P"] | None,
 ) -> Float[Array, "P P"]:
     """Return the same for complete data and scores y a_m(x) - h_cm(x), by matrix products.
 
@@ -244,22 +260,26 @@ def _lost_canonical(
     mean_h = weights @ h
     mass = weights * who.weight[:, None]
     lost = h.T @ (mass.sum(axis=0)[:, None] * h) - (mean_h * who.weight[:, None]).T @ mean_h
-    flat = jacobian.reshape(-1, jacobian.shape[-1])
-    if m == 1:
-        return flat.T @ lost @ flat
+    if m == 1 and moving is None:
+        return carry.pairs(lost)
     y = who.by_person(data.row_y[:, None] * jax.nn.one_hot(data.row_cell, len(first)))
-    mean_a = weights @ a
-    cov_aa = jnp.einsum("nk,ka,kb->nab", weights, a, a) - mean_a[:, :, None] * mean_a[:, None, :]
-    cov_ah = jnp.einsum("nk,ka,kj->naj", weights, a, h) - mean_a[:, :, None] * mean_h[:, None, :]
+
+    def covariance(left: Array, right: Array) -> Array:
+        means = (weights @ left)[:, :, None] * (weights @ right)[:, None, :]
+        return jnp.einsum("nk,ka,kb->nab", weights, left, right) - means
+
+    cov_ah = covariance(a, h)
     weighted = y * who.weight[:, None]
     size = h.shape[1]
-    both = jnp.einsum("nc,nd,nab->cadb", weighted, y, cov_aa).reshape(size, size)
+    both = jnp.einsum("nc,nd,nab->cadb", weighted, y, covariance(a, a)).reshape(size, size)
     cross = jnp.einsum("nc,naj->caj", weighted, cov_ah).reshape(size, size)
-    lost = flat.T @ (lost + both - cross - cross.T) @ flat
-    if moving is None:
+    lost = carry.pairs(lost + both - cross - cross.T)
+    if moving is None or not isinstance(carry, Direct):
         return lost
-    with_y = jnp.einsum("nc,nda->ndca", y, cov_aa[:, 1:]).reshape(*cov_ah[:, 1:].shape)
-    scores = (with_y - cov_ah[:, 1:]) @ flat
-    carried = jnp.einsum("n,ndp,ndq->pq", who.weight, moving, scores)
-    own = jnp.einsum("n,ndp,nde,neq->pq", who.weight, moving, cov_aa[:, 1:, 1:], moving)
-    return lost + carried + carried.T + own
+    own = node_statistics(grid, moving.shape[1])
+    cov_sa = covariance(own, a)
+    with_y = jnp.einsum("nc,nsa->nsca", y, cov_sa).reshape(len(y), -1, size)
+    scores = (with_y - covariance(own, h)) @ carry.flat
+    carried = jnp.einsum("n,nsp,nsq->pq", who.weight, moving, scores)
+    mine = jnp.einsum("n,nsp,nst,ntq->pq", who.weight, moving, covariance(own, own), moving)
+    return lost + carried + carried.T + mine
