@@ -5,10 +5,18 @@ from eirt.datasets import datasets, describe, load
 from eirt.errors import ConvergenceWarning, DataError, FormulaError
 from eirt.explanatory import bifactor, eirm, explain, mirt
 from eirt.inference import compare
-from eirt.likelihood import AdaptiveQuadrature, Laplace, Nested, Normal, Quadrature
+from eirt.likelihood import (
+    AdaptiveQuadrature,
+    Beta,
+    Laplace,
+    LogNormal,
+    Nested,
+    Normal,
+    Quadrature,
+)
 from eirt.models import lltm, one_pl, rasch, two_pl
 from eirt.optimisers import LBFGS, Newton, QuasiNewton
-from eirt.responses import Bernoulli, Cumulative, Poisson
+from eirt.responses import Bernoulli, Cumulative, Guessing, Poisson
 from eirt.results import Fit
 
 __version__ = "0.1.0"
@@ -17,13 +25,16 @@ __all__ = [
     "LBFGS",
     "AdaptiveQuadrature",
     "Bernoulli",
+    "Beta",
     "Certificate",
     "ConvergenceWarning",
     "Cumulative",
     "DataError",
     "Fit",
     "FormulaError",
+    "Guessing",
     "Laplace",
+    "LogNormal",
     "Nested",
     "Newton",
     "Normal",

@@ -14,7 +14,7 @@ from eirt.effects import Linear, LogLinear, Slope, Unit
 from eirt.errors import FormulaError
 from eirt.fit import fit
 from eirt.formula import Formula, RandomTerm, formula_columns, parse, require_variables, variables
-from eirt.likelihood import Likelihood, Normal
+from eirt.likelihood import Likelihood, Prior
 from eirt.model import Model, part_sizes
 from eirt.optimisers import Optimiser
 from eirt.responses import Bernoulli, Response
@@ -41,7 +41,8 @@ class Options(TypedDict, total=False):
         group: column of groups of persons, each with its own mean and variance of ability.
         anchors: by name, the value at which a parameter is fixed, or the name of the parameter to
             which it is tied.
-        priors: normal priors by parameter name; "easiness" stands for all fixed effects.
+        priors: priors (`Normal`, `LogNormal`, `Beta`) by parameter name, or for a kind:
+            "easiness", "discrimination", "aux" (guessing).
         progress: True shows every iteration, False none, None those of long fits.
         check: whether to estimate the likelihood's error; None does where it is cheap.
         name: what to call the fit in tables.
@@ -57,7 +58,7 @@ class Options(TypedDict, total=False):
     ability_sd: str | None
     group: str | None
     anchors: Mapping[str, float | str]
-    priors: Mapping[str, Normal]
+    priors: Mapping[str, Prior]
     progress: bool | None
     check: bool | None
     name: str

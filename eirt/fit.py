@@ -12,7 +12,7 @@ from eirt.certificate import Certificate
 from eirt.covariances import Standard
 from eirt.design import Design
 from eirt.effects import Linear, Target
-from eirt.likelihood import Likelihood, Normal
+from eirt.likelihood import Likelihood, Prior
 from eirt.likelihood.prior import penalise
 from eirt.model import Model, Params, parameter_names
 from eirt.optimisers import Newton, Optimiser, QuasiNewton, Solution, newton_step, scaled_gradient
@@ -33,7 +33,7 @@ def fit(
     *,
     name: str = "Model",
     anchors: Mapping[str, float | str] | None = None,
-    priors: Mapping[str, Normal] | None = None,
+    priors: Mapping[str, Prior] | None = None,
     start: np.ndarray | None = None,
     progress: bool | None = None,
     check: bool | None = None,
@@ -48,7 +48,7 @@ def fit(
             Newton finish otherwise.
         name: what to call the model in tables.
         anchors: parameters fixed at a value, or tied to another, by name.
-        priors: normal priors on parameters, by name; "easiness" stands for all fixed effects.
+        priors: priors on parameters, by name or kind; see `eirt.likelihood.prior.penalise`.
         start: full starting vector.
         progress: see `eirt.progress.Progress`.
         check: whether to estimate the error of the likelihood; None does where it is cheap.

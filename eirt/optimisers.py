@@ -146,9 +146,9 @@ class QuasiNewton(Optimiser):
                     "hess_inv0": n * rough_covariance(objective),
                 },
             )
+            finished = _finish(objective, best.psi, report)
         except KeyboardInterrupt:
             return Solution(best.psi, objective.newton_terms(best.psi), report.iteration, True)
-        finished = _finish(objective, best.psi, report)
         return finished._replace(iterations=int(found.nit) + finished.iterations)
 
 

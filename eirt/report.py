@@ -264,8 +264,15 @@ def _certificate(fit: Fit) -> dict[str, str]:
     )
     lines = [f"{'converged' if fit.converged else 'NOT converged'}: {numbers}", *found.failures]
     facts = {"Certificate": "\n".join(lines)}
-    if fit.boundary:
-        facts["At zero"] = f"standard deviation of {', '.join(fit.boundary)}"
+    at = {False: [name for name in fit.boundary if " ~ " not in name],
+          True: [name for name in fit.boundary if " ~ " in name]}
+    said = []
+    if at[False]:
+        said.append(f"standard deviation of {', '.join(at[False])} at zero")
+    if at[True]:
+        said.append(f"correlation of {', '.join(at[True])} at one or minus one")
+    if said:
+        facts["At a bound"] = "; ".join(said)
     return facts
 
 

@@ -24,7 +24,7 @@ if TYPE_CHECKING:
 
     from eirt.plots import Picture
 
-BOUNDARY = 1e-3  # a standard deviation below it is called zero
+BOUNDARY = 1e-3  # a standard deviation below it is called zero, a correlation so close to 1, one
 
 
 @dataclass(frozen=True, eq=False)
@@ -152,10 +152,10 @@ class Fit:
 
     @property
     def boundary(self) -> tuple[str, ...]:
-        """Names of the standard deviations estimated as zero."""
+        """Names of the standard deviations estimated as zero, and of the correlations as +-1."""
         table = self.random
-        zero = table[table["sd"].abs() < BOUNDARY]
-        return tuple(f"{row.group}|{row.term}" for row in zero.itertuples())
+        at_bound = (table["sd"] < BOUNDARY) | (table["correlation"].abs() > 1 - BOUNDARY)
+        return tuple(f"{row.group}|{row.term}" for row in table[at_bound].itertuples())
 
     # ---- tables --------------------------------------------------------------------------
 

@@ -127,7 +127,8 @@ def variance_components(fit: Fit) -> list[tuple]:
                 for b in range(a):
                     pair = f"{names[b]} ~ {names[a]}"
                     shared = correlation[a, b] * sd[a] * sd[b]
-                    error = se[q + a * q + b]
+                    bound = abs(correlation[a, b]) > 1 - 1e-6
+                    error = np.nan if bound else se[q + a * q + b]
                     rows.append((term.group, pair, shared, np.nan, correlation[a, b], error))
     return rows
 

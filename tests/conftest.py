@@ -17,6 +17,11 @@ def _va():
     return eirt.load("verbagg")
 
 
+def _modes(va):
+    """Return the items of wanting and of doing."""
+    return {mode: list(va["item"][va["mode"] == mode].unique()) for mode in ("want", "do")}
+
+
 RECIPES = {
     "rasch": lambda va: eirt.rasch(va, **COLUMNS),
     "1pl": lambda va: eirt.one_pl(va, **COLUMNS),
@@ -43,6 +48,53 @@ RECIPES = {
         va, f"r2 ~ {FEATURES} + (0 + mode | id) + (1 | item)", likelihood=eirt.Laplace()
     ),
     "rasch_laplace": lambda va: eirt.rasch(va, likelihood=eirt.Laplace(), **COLUMNS),
+    "lltm_2pl": lambda va: eirt.explain(
+        va,
+        easiness=f"~ {FEATURES}",
+        discrimination="~ 0 + item",
+        discrimination_link="identity",
+        **COLUMNS,
+    ),
+    "groups_rasch": lambda va: eirt.rasch(va, group="Gender", **COLUMNS),
+    "groups_2pl": lambda va: eirt.two_pl(va, group="Gender", **COLUMNS),
+    "groups_slopes": lambda va: eirt.explain(
+        va,
+        easiness="~ 0 + item:Gender",
+        discrimination="~ 0 + item",
+        ability_sd="~ Gender",
+        discrimination_link="identity",
+        **COLUMNS,
+    ),
+    "groups_free": lambda va: eirt.explain(
+        va,
+        easiness="~ 0 + item:Gender",
+        discrimination="~ 0 + item:Gender",
+        discrimination_link="identity",
+        **COLUMNS,
+    ),
+    "rasch_2d": lambda va: eirt.eirm(va, "r2 ~ 0 + item + (0 + mode | id)"),
+    "2pl_2d": lambda va: eirt.mirt(va, _modes(va), **COLUMNS),
+    "bifactor": lambda va: eirt.bifactor(va, _modes(va), **COLUMNS),
+    "nested_2d": lambda va: eirt.eirm(va, f"r2 ~ {FEATURES} + (0 + mode | id) + (1 | item)"),
+    "testlets": lambda va: eirt.eirm(
+        va, f"r2 ~ {FEATURES} + (1 | id) + (1 | id:mode)", likelihood=eirt.Laplace()
+    ),
+    "loading_mode": lambda va: eirt.eirm(
+        va,
+        f"r2 ~ {FEATURES} + (1 | id) + (1 | item)",
+        discrimination="~ 0 + mode",
+        likelihood=eirt.Laplace(),
+    ),
+    "loading_btype_mode": lambda va: eirt.eirm(
+        va,
+        f"r2 ~ {FEATURES} + (1 | id) + (1 | item)",
+        discrimination="~ 0 + btype:mode",
+        likelihood=eirt.Laplace(),
+    ),
+    "2pl_laplace": lambda va: eirt.two_pl(va, likelihood=eirt.Laplace(), **COLUMNS),
+    "explained": lambda va: eirt.explain(
+        va, easiness=f"~ {FEATURES} + (1 | item)", discrimination="~ mode + (1 | item)", **COLUMNS
+    ),
     "lsat6": lambda va: eirt.two_pl(eirt.load("lsat6"), wide=True),
     "lsat7": lambda va: eirt.two_pl(eirt.load("lsat7"), wide=True),
 }

@@ -4,15 +4,18 @@ from eirt.likelihood.adaptive import AdaptiveQuadrature
 from eirt.likelihood.base import Likelihood, Objective
 from eirt.likelihood.laplace import Laplace
 from eirt.likelihood.nested import Nested
-from eirt.likelihood.prior import Normal
+from eirt.likelihood.prior import Beta, LogNormal, Normal, Prior
 from eirt.likelihood.quadrature import Quadrature
 
 __all__ = [
     "AdaptiveQuadrature",
+    "Beta",
     "Laplace",
     "Likelihood",
+    "LogNormal",
     "Nested",
     "Normal",
     "Objective",
+    "Prior",
     "Quadrature",
 ]

@@ -124,8 +124,8 @@ def incidence(design: Design, dense: bool, block: int = 1) -> Incidence:
     slots = _grouped(design.obs_person, n_padded)
     present = slots < design.n_obs
     rows = np.append(design.obs_row, 0)[slots].astype(np.int32)
-    present = jnp.asarray(present.astype(float))
-    return Padded(jnp.asarray(rows), present, jnp.asarray(weight), person)
+    answered = jnp.asarray(present.astype(float))
+    return Padded(jnp.asarray(rows), answered, jnp.asarray(weight), person)
 
 
 def _grouped(group: np.ndarray, n_groups: int) -> np.ndarray:

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import abc
 from collections.abc import Mapping
 from dataclasses import dataclass
+from typing import NamedTuple
 
 import numpy as np
 
@@ -11,9 +13,26 @@ from eirt.errors import nearest
 from eirt.likelihood.base import Moments, Objective, Terms
 
 
+class Expansion(NamedTuple):
+    """A log density with its first and second derivatives, one entry per parameter."""
+
+    value: np.ndarray
+    slope: np.ndarray
+    curvature: np.ndarray
+
+
 @dataclass(frozen=True)
-class Normal:
-    """A normal prior.
+class Prior(abc.ABC):
+    """A prior distribution of a parameter; constants are left out of its log density."""
+
+    @abc.abstractmethod
+    def expand(self, x: np.ndarray) -> Expansion:
+        """Return the log density and its derivatives."""
+
+
+@dataclass(frozen=True)
+class Normal(Prior):
+    """A normal prior: log p = -((x - mean) / sd)^2 / 2.
 
     Args:
         mean: its mean.
@@ -26,35 +45,97 @@ class Normal:
     mean: float
     sd: float
 
+    def expand(self, x: np.ndarray) -> Expansion:
+        z = (x - self.mean) / self.sd
+        return Expansion(-(z**2) / 2, -z / self.sd, np.full_like(z, -(self.sd**-2.0)))
+
+
+@dataclass(frozen=True)
+class LogNormal(Prior):
+    """A log-normal prior of a positive parameter, a discrimination or a standard deviation.
+
+        log p = -log x - ((log x - mean) / sd)^2 / 2
+
+    Args:
+        mean: mean of log x.
+        sd: standard deviation of log x.
+
+    >>> float(LogNormal(0, 0.5).expand(np.array([1.0])).slope[0])
+    -1.0
+    """
+
+    mean: float
+    sd: float
+
+    def expand(self, x: np.ndarray) -> Expansion:
+        x = np.maximum(x, 1e-8)
+        z = (np.log(x) - self.mean) / self.sd
+        slope = -(1.0 + z / self.sd) / x
+        return Expansion(-np.log(x) - z**2 / 2, slope, -(slope + self.sd**-2.0 / x) / x)
+
+
+@dataclass(frozen=True)
+class Beta(Prior):
+    """A beta prior of a probability whose logit is the parameter (guessing).
+
+        log p = (a - 1) log c + (b - 1) log(1 - c),   c = 1 / (1 + exp(-x))
+
+    The density is that of the probability itself, not of its logit, so that the mode is at
+    (a - 1) / (a + b - 2).
+
+    Args:
+        a: one plus the prior number of successes.
+        b: one plus the prior number of failures.
+
+    >>> round(float(Beta(5, 17).expand(np.log(np.array([0.2 / 0.8]))).slope[0]), 12)
+    0.0
+    """
+
+    a: float
+    b: float
+
+    def expand(self, x: np.ndarray) -> Expansion:
+        c = 1.0 / (1.0 + np.exp(-x))
+        n = self.a + self.b - 2.0
+        value = -(self.a - 1.0) * np.logaddexp(0.0, -x) - (self.b - 1.0) * np.logaddexp(0.0, x)
+        return Expansion(value, self.a - 1.0 - n * c, -n * c * (1.0 - c))
+
 
 class PenalisedObjective(Objective):
-    """An objective plus log densities of normal priors on some parameters."""
+    """An objective plus log densities of priors on some parameters."""
 
-    def __init__(self, inner: Objective, mean: np.ndarray, precision: np.ndarray):
+    def __init__(self, inner: Objective, priors: tuple[tuple[Prior, np.ndarray], ...]):
         self.inner = inner
         self.model, self.design, self.data = inner.model, inner.design, inner.data
-        self.mean, self.precision = mean, precision
+        self.priors = priors
         self.exact_information = inner.exact_information
 
+    def _expand(self, psi: np.ndarray) -> Expansion:
+        total = Expansion(*np.zeros((3, len(psi))))
+        for prior, places in self.priors:
+            for part, found in zip(total, prior.expand(psi[places]), strict=True):
+                part[places] += found
+        return total
+
     def penalty(self, psi: np.ndarray) -> float:
-        return -0.5 * float(np.sum(self.precision * (psi - self.mean) ** 2))
+        return float(self._expand(psi).value.sum())
 
     def value_and_grad(self, psi: np.ndarray) -> tuple[float, np.ndarray]:
         value, gradient = self.inner.value_and_grad(psi)
-        return value + self.penalty(psi), gradient - self.precision * (psi - self.mean)
+        prior = self._expand(psi)
+        return value + float(prior.value.sum()), gradient + prior.slope
 
     def newton_terms(self, psi: np.ndarray) -> Terms:
-        terms = self.inner.newton_terms(psi)
-        extra = np.diag(self.precision)
+        terms, prior = self.inner.newton_terms(psi), self._expand(psi)
         return Terms(
-            terms.value + self.penalty(psi),
-            terms.gradient - self.precision * (psi - self.mean),
-            terms.information + extra,
-            terms.safe + extra,
+            terms.value + float(prior.value.sum()),
+            terms.gradient + prior.slope,
+            terms.information - np.diag(prior.curvature),
+            terms.safe + np.diag(np.maximum(-prior.curvature, 0.0)),
         )
 
     def information(self, psi: np.ndarray) -> np.ndarray:
-        return self.inner.information(psi) + np.diag(self.precision)
+        return self.inner.information(psi) - np.diag(self._expand(psi).curvature)
 
     def moments(self, psi: np.ndarray) -> Moments:
         return self.inner.moments(psi)
@@ -67,32 +148,37 @@ class PenalisedObjective(Objective):
 
     def refined(self) -> Objective | None:
         finer = self.inner.refined()
-        return finer and PenalisedObjective(finer, self.mean, self.precision)
+        return finer and PenalisedObjective(finer, self.priors)
 
 
 def penalise(
-    objective: Objective, names: tuple[str, ...], priors: Mapping[str, Normal] | None
+    objective: Objective, names: tuple[str, ...], priors: Mapping[str, Prior] | None
 ) -> Objective:
     """Put priors on parameters.
 
     Args:
         objective: the log-likelihood.
         names: parameter names, full vector.
-        priors: normal priors by parameter name; "easiness" stands for every fixed effect.
+        priors: priors by parameter name; "easiness" stands for every fixed effect, and
+            "discrimination" and the like for every parameter named "discrimination[...]".
 
     Raises:
         ValueError: if a name is not a parameter.
     """
     if not priors:
         return objective
-    mean, precision = np.zeros(len(names)), np.zeros(len(names))
+    source = np.asarray(objective.data.restriction.source)
+    kinds = {name.partition("[")[0] for name in names}
+    found = []
     for name, prior in priors.items():
-        if name == "easiness":
-            places = slice(0, objective.model.n_fixed)
-        elif name in names:
-            places = slice(names.index(name), names.index(name) + 1)
+        if name in names:
+            places = [names.index(name)]
+        elif name == "easiness":
+            places = list(range(objective.model.n_fixed))
+        elif name in kinds:
+            places = [k for k, other in enumerate(names) if other.startswith(f"{name}[")]
         else:
             raise ValueError(f"There is no parameter {name!r} for a prior.{nearest(name, names)}")
-        mean[places], precision[places] = prior.mean, prior.sd**-2.0
-    restriction = objective.data.restriction
-    return PenalisedObjective(objective, restriction.free(mean), restriction.free(precision))
+        free = np.unique(source[places])
+        found.append((prior, free[free >= 0]))
+    return PenalisedObjective(objective, tuple(found))
