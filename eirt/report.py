@@ -264,8 +264,10 @@ def _certificate(fit: Fit) -> dict[str, str]:
     )
     lines = [f"{'converged' if fit.converged else 'NOT converged'}: {numbers}", *found.failures]
     facts = {"Certificate": "\n".join(lines)}
-    at = {False: [name for name in fit.boundary if " ~ " not in name],
-          True: [name for name in fit.boundary if " ~ " in name]}
+    at = {
+        False: [name for name in fit.boundary if " ~ " not in name],
+        True: [name for name in fit.boundary if " ~ " in name],
+    }
     said = []
     if at[False]:
         said.append(f"standard deviation of {', '.join(at[False])} at zero")

@@ -96,7 +96,7 @@ def default_likelihood(model: Model, design: Design, start: np.ndarray) -> Likel
         return Nested() if crossed else Quadrature()
     if crossed or model.dimension > 4:
         return Laplace()
-    return AdaptiveQuadrature({1: 15, 2: 15, 3: 9, 4: 5}[model.dimension])
+    return AdaptiveQuadrature({1: 15, 2: 15, 3: 7, 4: 5}[model.dimension])
 
 
 def _sharpest(model: Model, design: Design, start: np.ndarray) -> float:

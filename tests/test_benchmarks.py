@@ -3,7 +3,10 @@
 import pathlib
 import sys
 
+import numpy as np
+import pandas as pd
 import pytest
+from scipy.optimize import curve_fit
 
 FOLDER = pathlib.Path(__file__).resolve().parents[1] / "benchmarks"
 
@@ -14,6 +17,14 @@ def timing(monkeypatch):
     import timing
 
     return timing
+
+
+@pytest.fixture
+def random_items(monkeypatch):
+    monkeypatch.syspath_prepend(FOLDER)
+    import bench_random_items
+
+    return bench_random_items
 
 
 def test_timed_returns_the_result(timing):
@@ -55,3 +66,47 @@ def test_table(timing):
 
 def test_machine(timing):
     assert timing.machine(R="4")["R"] == "4"
+
+
+def test_random_items_simulates_a_crossed_design(random_items):
+    data = random_items.simulate(np.random.default_rng(1))
+    assert len(data) == data.groupby(["id", "item"]).ngroups == 155 * 36
+    features = data.groupby("item")[random_items.FEATURES]
+    assert (features.nunique() == 1).all(axis=None)
+    assert features.first()["relevance"].sum() == 18
+    assert data["resp"].isin([0, 1]).all()
+
+
+def test_random_items_regresses_by_items(random_items):
+    data = random_items.simulate(np.random.default_rng(2))
+    estimates, se = random_items.by_items(data)
+    items = data.groupby("item")
+    right, n = items["resp"].sum() + 0.5, items["resp"].size() + 1
+    x = items[random_items.FEATURES].first().to_numpy()
+    y = np.log(right / (n - right))
+    expected, covariance = curve_fit(lambda x, a, *b: a + x @ b, x, y, p0=np.zeros(5))
+    np.testing.assert_allclose(estimates, expected[1:], rtol=1e-6)
+    np.testing.assert_allclose(se, np.sqrt(np.diagonal(covariance))[1:], rtol=1e-6)
+
+
+def test_random_items_tests_and_counts(random_items):
+    # 2.0 standard errors: outside the normal limits, inside those of t on 31 df; 2.1: outside
+    # both, but not with the corrected standard error
+    found = [("brightness", z, 1.0) for z in (0.0, 2.0, -2.1, 2.5)]
+    models = [random_items.LLTM, random_items.CROSSED, random_items.BY_ITEMS]
+    effects = pd.concat(
+        pd.DataFrame(found, columns=["feature", "estimate", "se"]).assign(model=model)
+        for model in models
+    )
+    rows = random_items.rejections(effects)
+    assert [row["rejected"] for row in rows] == [0.75, 0.5, 0.75, 0.5, 0.25, 0.5]
+    assert rows[0]["se of it"] == pytest.approx(np.sqrt(0.75 * 0.25 / 4))
+    lltm, crossed = random_items.accuracy(effects)
+    assert crossed["bias"] == pytest.approx(0.6)
+    assert crossed["mean SE"] == 1.0
+    assert [crossed[f"covered, {test}"] for test in ("z", "t", "t, corrected SE")] == [
+        0.25,
+        0.5,
+        0.75,
+    ]
+    assert lltm["covered, t, corrected SE"] is None

@@ -47,8 +47,8 @@ LAYERS = {room: layer for layer, rooms in enumerate(ORDER) for room in rooms.spl
 INSIDE = {
     **dict.fromkeys(("ability", "carry", "incidence"), 0),
     "base": 1,
-    **dict.fromkeys(("table", "arrowhead"), 2),
-    "joint": 3,
+    **dict.fromkeys(("complete", "arrowhead"), 2),
+    **dict.fromkeys(("table", "joint"), 3),
     **dict.fromkeys(("laplace", "quadrature", "nested", "prior"), 4),
     "adaptive": 5,
     "__init__": 6,

@@ -17,6 +17,7 @@ from eirt.design import build
 from eirt.effects import Linear, LogLinear, Unit
 from eirt.formula import parse
 from eirt.likelihood.base import Objective
+from eirt.likelihood.complete import Complete
 from eirt.likelihood.incidence import incidence
 from eirt.likelihood.quadrature import QuadratureObjective
 from eirt.model import Model, parameter_names, part_sizes
@@ -181,6 +182,7 @@ CASES = {
         BY_ITEM | {"ability": ("~ 1 + (1 | part)", (0,))},
     ),
 }
+COMPLETE = "nested explained"
 FAMILIES = [eirt.Bernoulli(), eirt.Bernoulli("probit"), eirt.Cumulative(), eirt.Poisson()]
 
 
@@ -483,7 +485,7 @@ def test_storage_and_blocks_change_nothing(case):
     information = objective.information(psi) if quadrature else None
     for dense_storage, block in ((True, 3), (False, 5)):
         who = jax.device_put(incidence(objective.design, dense_storage, block))
-        how = objective.how._replace(block=block, canonical=False)
+        how = objective.how._replace(block=block)
         if quadrature:
             objective.who, objective.how = who, how
             np.testing.assert_allclose(objective.information(psi), information, atol=1e-8)
@@ -495,14 +497,21 @@ def test_storage_and_blocks_change_nothing(case):
 
 
 @double_precision
-def test_canonical_shortcut_changes_nothing():
-    for case in ("quadrature 2pl, latent regression", "nested"):
+def test_products_for_complete_data_change_nothing():
+    for case in ("quadrature 2pl, latent regression", "quadrature 2d, groups", "nested", COMPLETE):
         formula, likelihood, options = CASES[case]
         objective, psi = bind(formula, likelihood, **options)
-        assert objective.how.canonical
+        quadrature = isinstance(objective, QuadratureObjective)
+        who = objective.who if quadrature else objective.inner.who
+        assert isinstance(who, Complete)
         value, gradient = objective.value_and_grad(psi)
         information = objective.information(psi)
-        objective.how = objective.how._replace(canonical=False)
+        other = jax.device_put(incidence(objective.design, True, 7))
+        objective.how = objective.how._replace(block=7)
+        if quadrature:
+            objective.who = other
+        else:
+            objective.inner = objective.inner._replace(who=other)
         there, slope = objective.value_and_grad(psi)
         assert there == pytest.approx(value, abs=1e-9)
         np.testing.assert_allclose(slope, gradient, atol=1e-8)

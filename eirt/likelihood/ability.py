@@ -14,6 +14,7 @@ import jax
 import jax.numpy as jnp
 from jaxtyping import Array, Float
 
+from eirt._math import Grid
 from eirt.model import Standing
 
 
@@ -74,3 +75,8 @@ def log_ratio(x: Float[Array, " D"], coefficients: Float[Array, " s"]) -> Float[
     """Return log N(x; m, V) - log N(x; 0, I)."""
     size = len(coefficients)
     return statistics(x, size) @ coefficients - partition(coefficients, len(x))
+
+
+def node_statistics(grid: Grid, size: int) -> Float[Array, "K s"]:
+    """Return what natural parameters of persons multiply, at every node."""
+    return jax.vmap(statistics, (0, None))(jnp.asarray(grid.nodes), size)

@@ -6,16 +6,17 @@ import abc
 import functools
 from collections.abc import Callable
 from dataclasses import dataclass
-from typing import NamedTuple, Self
+from typing import NamedTuple, Protocol, Self
 
 import jax
 import jax.numpy as jnp
 import numpy as np
 from jaxtyping import Array, Float, Int
 
+from eirt._math import Grid
 from eirt.design import Design
 from eirt.likelihood.ability import mean_of, natural
-from eirt.likelihood.incidence import Incidence, person_data
+from eirt.likelihood.incidence import person_data
 from eirt.model import Cell, CellParameters, Model, Params, Person, Standing, cell_data
 from eirt.restrictions import Restriction
 
@@ -43,6 +44,20 @@ class Data(NamedTuple):
             jax.tree.map(lambda leaf: leaf.mean(axis=0), person_data(design)),
             restriction,
         )
+
+
+class People(Protocol):
+    """Anything that holds the covariates and weights of persons."""
+
+    @property
+    def weight(self) -> Float[Array, " N"]:
+        """Weight of each person."""
+        ...
+
+    @property
+    def person(self) -> Person:
+        """Covariates of each person."""
+        ...
 
 
 def _standing(model: Model, params: Params, data: Data, person: Person) -> Standing:
@@ -122,7 +137,7 @@ def moves(model: Model, full: Array, data: Data, u: Float[Array, " U"]) -> Moves
     return Moves(first, jax.vmap(jax.hessian(lead, 1))(data.cells, own) if m > 1 else None)
 
 
-def person_prior(model: Model, full: Array, data: Data, who: Incidence) -> Float[Array, "N s"]:
+def person_prior(model: Model, full: Array, data: Data, who: People) -> Float[Array, "N s"]:
     """Return the natural parameters of each person's prior (this is where persons are vmapped)."""
     if not model.varied:
         return jnp.zeros((len(who.weight), model.dimension))
@@ -154,6 +169,33 @@ def on_common_scale(
 def row_parameters(cells: CellParameters, data: Data) -> CellParameters:
     """Return the parameters of each row's cell."""
     return jax.tree.map(lambda leaf: leaf[data.row_cell], cells)
+
+
+class RowDerivatives(NamedTuple):
+    """Derivatives of log p(row | node) in the m leading parameters of the row's cell."""
+
+    gradient: Float[Array, "S K m"]
+    hessian: Float[Array, "S K m m"]
+
+
+def row_derivatives(
+    model: Model, rows: CellParameters, y: Float[Array, " S"], grid: Grid, m: int
+) -> RowDerivatives:
+    """Differentiate log p(row | node) in the first m parameters of the row's cell.
+
+    With m = 1 that is the location alone: all that global effects without slopes move.
+    """
+    flat = flatten(rows)
+
+    def log_prob(lead: Array, rest: Array, y: Array, node: Array) -> Array:
+        cell = jnp.concatenate([lead, rest])
+        split = CellParameters(cell[0], cell[1 : 1 + model.dimension], cell[1 + model.dimension :])
+        return model.log_prob(split, y, node)
+
+    gradient = jax.grad(log_prob)
+    hessian = jax.jacfwd(gradient)
+    both = jax.vmap(lambda *row: (gradient(*row), hessian(*row)), (None, None, None, 0))
+    return RowDerivatives(*jax.vmap(both, (0, 0, 0, None))(flat[:, :m], flat[:, m:], y, grid.nodes))
 
 
 def importance_error(

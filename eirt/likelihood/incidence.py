@@ -1,6 +1,6 @@
 """Who answered what.
 
-An `Incidence` knows which rows (distinct cell-response pairs) belong to which person, and is
+An incidence knows which rows (distinct cell-response pairs) belong to which person, and is
 the only place that depends on how that is stored: a dense table of counts, whose products with
 the table of row log-probabilities are matrix products, or a padded list of rows per person.
 """
@@ -81,9 +81,6 @@ class Padded(NamedTuple):
         return scores.reshape(*scores.shape[:2], -1)
 
 
-Incidence = Dense | Padded
-
-
 def person_data(design: Design) -> Person:
     """Return the covariates of persons as arrays."""
     none = np.zeros((len(design.persons), 0))
@@ -102,7 +99,7 @@ def longest_test(design: Design) -> int:
     return int(np.bincount(design.obs_person).max())
 
 
-def incidence(design: Design, dense: bool, block: int = 1) -> Incidence:
+def incidence(design: Design, dense: bool, block: int = 1) -> Dense | Padded:
     """Return who answered what.
 
     Args:

@@ -34,14 +34,13 @@ from eirt.likelihood.base import (
     person_prior,
 )
 from eirt.likelihood.carry import Local
-from eirt.likelihood.incidence import Incidence
 from eirt.likelihood.table import (
     MAX_NODES,
     WIDER,
     Assembly,
+    Incidence,
     assemble,
     default_nodes,
-    derivatives,
     finer_nodes,
     louis,
     posterior,
@@ -170,10 +169,10 @@ def _expansion(
     data = inner.data
     full = data.restriction.expand(psi)
     now = posterior(model, full, data, inner.who, inner.grid, u)
-    rows = derivatives(model, cell_parameters(model, full, data, u), data, inner.grid, how.m)
+    cells = cell_parameters(model, full, data, u)
     moved = moves(model, full, data, u)
     carry = Local(moved.first, data.cells.places, u.size)
-    sums = louis(how, rows, carry, data, inner.who, now.weights, inner.grid)
+    sums = louis(model, how, cells, carry, data, inner.who, now.weights, inner.grid)
     value = jnp.sum(inner.who.weight * now.loglik) - u @ u / 2
     complete = jnp.eye(u.size) + sums.complete
     curvature = complete - sums.lost

@@ -12,7 +12,7 @@ from jaxtyping import Array
 
 from eirt._math import Grid, equispaced_grid
 from eirt.design import Design
-from eirt.likelihood.ability import partition
+from eirt.likelihood.ability import node_statistics, partition
 from eirt.likelihood.base import (
     Data,
     Likelihood,
@@ -25,17 +25,15 @@ from eirt.likelihood.base import (
     person_prior,
 )
 from eirt.likelihood.carry import Direct
-from eirt.likelihood.incidence import Incidence
 from eirt.likelihood.table import (
     MAX_NODES,
     WIDER,
     Assembly,
+    Incidence,
     assemble,
     default_nodes,
-    derivatives,
     finer_nodes,
     louis,
-    node_statistics,
     posterior,
     posterior_moments,
 )
@@ -149,7 +147,6 @@ def _newton_terms(
     full = data.restriction.expand(psi)
     now = posterior(model, full, data, who, grid, jnp.zeros(0))
     cells = cell_parameters(model, full, data, jnp.zeros(0))
-    rows = derivatives(model, cells, data, grid, how.m)
 
     def flat_cells(free: Array) -> Array:
         expanded = data.restriction.expand(free)
@@ -160,7 +157,7 @@ def _newton_terms(
 
     moving = jax.jacfwd(prior)(psi) if model.varied else None
     carry = Direct(jax.jacfwd(flat_cells)(psi))
-    sums = louis(how, rows, carry, data, who, now.weights, grid, moving)
+    sums = louis(model, how, cells, carry, data, who, now.weights, grid, moving)
     expected = now.weights @ node_statistics(grid, prior(psi).shape[1])
     normaliser = functools.partial(partition, dimension=model.dimension)
 
