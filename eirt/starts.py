@@ -17,7 +17,7 @@ from eirt.likelihood import (
     Objective,
     Quadrature,
 )
-from eirt.likelihood.base import Data, cell_parameters
+from eirt.likelihood.cells import Data, cell_parameters
 from eirt.model import Model, global_offsets, parameter_names
 from eirt.parts import Part
 from eirt.restrictions import restrict
@@ -26,6 +26,7 @@ REACH = 6.5
 MOST_NODES = 401  # beyond, nodes at each person's own mode are cheaper
 OTHER_SD = 0.5  # where standard deviations of items, raters, ... start
 TOLD = 0.2  # about what one response tells of its predictor
+MOST_PRODUCTS = 3e9  # persons x nodes x pairs of responses
 SPACING = 1.1  # of shared nodes, in posterior standard deviations
 
 
@@ -91,12 +92,24 @@ def default_likelihood(model: Model, design: Design, start: np.ndarray) -> Likel
     nodes = 1 + int(np.ceil(2 * REACH / spacing))
     if model.dimension == 1 and nodes <= MOST_NODES:
         nodes = max(nodes, 61)
-        return Nested(nodes) if crossed else Quadrature(nodes)
-    if model.dimension <= 2 and nodes <= 61:
+        if not crossed:
+            return Quadrature(nodes)
+        return Nested(adaptive=True) if _heavy(model, design, nodes) else Nested(nodes)
+    if model.dimension <= 2 and nodes <= 61 and not _heavy(model, design, 31**2):
         return Nested() if crossed else Quadrature()
-    if crossed or model.dimension > 4:
+    if model.dimension > 4:
         return Laplace()
+    if crossed:
+        return Nested(adaptive=True)
     return AdaptiveQuadrature({1: 15, 2: 15, 3: 7, 4: 5}[model.dimension])
+
+
+def _heavy(model: Model, design: Design, nodes: int) -> bool:
+    """Return whether the information on shared nodes takes long: no products for it to use."""
+    if design.complete and model.response.canonical:
+        return False
+    slots = design.n_obs / len(design.persons)
+    return len(design.persons) * nodes * slots**2 > MOST_PRODUCTS
 
 
 def _sharpest(model: Model, design: Design, start: np.ndarray) -> float:

@@ -97,6 +97,29 @@ RECIPES = {
     ),
     "lsat6": lambda va: eirt.two_pl(eirt.load("lsat6"), wide=True),
     "lsat7": lambda va: eirt.two_pl(eirt.load("lsat7"), wide=True),
+    "nested_null": lambda va: eirt.eirm(va, "r2 ~ 1 + (1 | id) + (1 | item)"),
+    "nested_2d_person": lambda va: eirt.eirm(
+        va, f"r2 ~ {FEATURES} + Anger + Gender + (0 + mode | id) + (1 | item)"
+    ),
+    "nested_2d_increment": lambda va: eirt.eirm(
+        va.assign(dummy_do=(va["mode"] == "do").astype(float)),
+        f"r2 ~ {FEATURES} + (1 | id) + (0 + dummy_do | id) + (1 | item)",
+    ),
+    "nested_dif_btype": lambda va: eirt.eirm(
+        va, f"r2 ~ Anger + Gender + {FEATURES} + Gender:btype + (1 | id) + (1 | item)"
+    ),
+    "nested_dif_mode": lambda va: eirt.eirm(
+        va, "r2 ~ Anger + Gender * mode + btype + situ + (1 | id) + (1 | item)"
+    ),
+    "nested_bates_doran": lambda va: eirt.eirm(
+        va, "r2 ~ (Anger + Gender + btype + situ)**2 + (1 | id) + (1 | item)"
+    ),
+    "nested_item_gender": lambda va: eirt.eirm(
+        va, f"r2 ~ {FEATURES} + Gender + (1 | id) + (1 + Gender | item)"
+    ),
+    "nested_loading": lambda va: eirt.eirm(
+        va, f"r2 ~ {FEATURES} + (1 | id) + (1 | item)", discrimination="~ 0 + mode"
+    ),
 }
 
 

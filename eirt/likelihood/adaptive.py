@@ -20,10 +20,11 @@ from jaxtyping import Array, Float
 from eirt.design import Design
 from eirt.likelihood.ability import partition, statistics
 from eirt.likelihood.arrowhead import Information, Setting, cells_of, each_response, prior_of
-from eirt.likelihood.base import Likelihood, Objective, Terms, flatten
+from eirt.likelihood.base import Likelihood, Objective, Terms
+from eirt.likelihood.cells import derivatives_at, flatten
 from eirt.likelihood.joint import integral_and_gradient, nodes_of_persons
 from eirt.likelihood.laplace import JointObjective
-from eirt.model import CellParameters, Model
+from eirt.model import Model
 from eirt.restrictions import Restriction
 
 ELEMENTS = 2**22  # persons at a time x responses x nodes
@@ -128,6 +129,7 @@ def _information(
         return prior_of(model, free, setting)
 
     jacobian = jax.jacfwd(flat_cells)(psi)
+    m = jacobian.shape[1]
     natural = prior(psi)
     size = natural.shape[1]
     moving = jax.jacfwd(prior)(psi) if model.varied else jnp.zeros((*natural.shape, len(psi)))
@@ -138,8 +140,8 @@ def _information(
     def add(total: Sums, part: tuple) -> tuple[Sums, None]:
         y, cells, cell, present, w, x, stats, move = part
         present = present[:, :, None]
-        each = jax.vmap(jax.vmap(functools.partial(_derivatives, model), (0, 0, None)))
-        gradient, hessian = jax.vmap(each, (None, None, 1), 2)(y, cells, x)
+        each = jax.vmap(jax.vmap(functools.partial(derivatives_at, model, m), (0, 0, None)))
+        gradient, hessian = jax.vmap(each, (None, None, 1), 2)(cells, y, x)
         gradient = gradient * present[..., None]
         scores = jnp.einsum("njkm,njmp->nkp", gradient, jacobian[cell])
         scores = scores + jnp.einsum("nks,nsp->nkp", stats, move)
@@ -153,7 +155,7 @@ def _information(
             total.lost + lost,
         ), None
 
-    n_cells, m, n_free = jacobian.shape
+    n_cells, _, n_free = jacobian.shape
     empty = Sums(jnp.zeros((n_cells, m)), jnp.zeros((n_cells, m, m)), jnp.zeros((n_free, n_free)))
     parts = (y, cells, cell, setting.who.present, weights, nodes, moments, moving)
     sums = _over_blocks(add, empty, parts, block)
@@ -176,19 +178,6 @@ def _information(
         spread = jax.vmap(jax.hessian(normaliser))(natural)
         complete = complete + jnp.einsum("nsp,nst,ntq->pq", moving, spread, moving)
     return (observed + observed.T) / 2, complete
-
-
-def _derivatives(
-    model: Model, y: Float[Array, ""], cell: CellParameters, x: Float[Array, " D"]
-) -> tuple[Float[Array, " m"], Float[Array, "m m"]]:
-    """Return gradient and Hessian of ONE log p in the parameters of its cell."""
-    d = model.dimension
-
-    def log_prob(flat: Array) -> Array:
-        return model.log_prob(CellParameters(flat[0], flat[1 : 1 + d], flat[1 + d :]), y, x)
-
-    flat = flatten(cell)
-    return jax.grad(log_prob)(flat), jax.hessian(log_prob)(flat)
 
 
 def _over_blocks(add: Callable, empty: Sums, parts: tuple, block: int) -> Sums:

@@ -17,7 +17,7 @@ from jaxtyping import Array, Float, Int
 
 from eirt._math import cholesky_logdet, cholesky_solve
 from eirt.likelihood.ability import precision_of
-from eirt.likelihood.base import Data, cell_parameters, flatten, moves, person_prior
+from eirt.likelihood.cells import Data, cell_parameters, flatten, moves, person_prior
 from eirt.likelihood.incidence import Padded
 from eirt.model import CellParameters, Model
 
@@ -166,7 +166,7 @@ def arrow_at(
     half = jax.vmap(functools.partial(jax.scipy.linalg.solve_triangular, lower=True))(
         persons, jnp.swapaxes(shares, 1, 2)
     )
-    schur = others - _gram(half, places, n_others)
+    schur = others - gram(half, places, n_others)
     return Arrow(persons, shares, places, jnp.linalg.cholesky(schur))
 
 
@@ -177,8 +177,11 @@ def _slope(
     return flatten(jax.grad(_log_prob, 2)(model, y, cell, x))
 
 
-def _gram(half: Float[Array, "N D S"], places: Int[Array, "N S"], size: int) -> Float[Array, "U U"]:
-    """Return the sum over persons of half'half, each person's columns standing at places."""
+def gram(half: Float[Array, "N D S"], places: Int[Array, "N S"], size: int) -> Float[Array, "U U"]:
+    """Return the sum over persons of half'half, each person's columns standing at places.
+
+    Where a table of persons x effects would be too large, only what is not zero is formed.
+    """
     n, d, _ = half.shape
     if n * d * size <= MOST_DENSE:
         row, column = jnp.arange(n)[:, None, None], jnp.arange(d)[None, :, None]

@@ -18,8 +18,8 @@ from jaxtyping import Array, Float
 from eirt._math import Grid
 from eirt.design import Design
 from eirt.likelihood.ability import node_statistics
-from eirt.likelihood.base import row_derivatives
 from eirt.likelihood.carry import Carry, Direct
+from eirt.likelihood.cells import row_derivatives
 from eirt.likelihood.incidence import person_data
 from eirt.model import CellParameters, Model, Person
 

@@ -24,7 +24,8 @@ from eirt.likelihood.arrowhead import (
     each_response,
     prior_of,
 )
-from eirt.likelihood.base import Objective, importance_error, on_common_scale
+from eirt.likelihood.base import Objective, importance_error
+from eirt.likelihood.cells import on_common_scale
 from eirt.likelihood.incidence import incidence
 from eirt.model import Model
 

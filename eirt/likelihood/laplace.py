@@ -15,13 +15,8 @@ from eirt._math import Grid, gauss_hermite_grid
 from eirt.design import Design
 from eirt.likelihood import joint
 from eirt.likelihood.arrowhead import Arrow, Effects, Information, Setting
-from eirt.likelihood.base import (
-    IMPORTANCE_DRAWS,
-    Data,
-    Likelihood,
-    Moments,
-    Objective,
-)
+from eirt.likelihood.base import IMPORTANCE_DRAWS, Likelihood, Moments, Objective
+from eirt.likelihood.cells import Data
 from eirt.likelihood.incidence import incidence
 from eirt.model import Model, global_offsets
 from eirt.restrictions import Restriction

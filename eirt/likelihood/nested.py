@@ -12,39 +12,45 @@ from __future__ import annotations
 
 import functools
 from dataclasses import dataclass
-from typing import NamedTuple
 
 import jax
 import jax.numpy as jnp
 import numpy as np
 from jaxtyping import Array, Float
 
-from eirt._math import Grid, cholesky_logdet, cholesky_solve, equispaced_grid, newton_mode
-from eirt.design import Design
-from eirt.likelihood.base import (
-    IMPORTANCE_DRAWS,
-    Data,
-    Likelihood,
-    Moments,
-    Objective,
-    cell_parameters,
-    importance_error,
-    moves,
-    on_common_scale,
-    person_prior,
+from eirt._math import (
+    Grid,
+    cholesky_logdet,
+    cholesky_solve,
+    equispaced_grid,
+    gauss_hermite_grid,
+    newton_mode,
 )
+from eirt.design import Design
+from eirt.likelihood.arrowhead import Effects, Setting
+from eirt.likelihood.base import IMPORTANCE_DRAWS, Likelihood, Moments, Objective, importance_error
 from eirt.likelihood.carry import Local
+from eirt.likelihood.cells import Data, moves
+from eirt.likelihood.incidence import incidence
+from eirt.likelihood.inner import (
+    ELEMENTS,
+    Inner,
+    Own,
+    Shared,
+    information,
+    integrate,
+    moments,
+    own_nodes,
+    total,
+)
+from eirt.likelihood.joint import joint_mode
 from eirt.likelihood.table import (
     MAX_NODES,
     WIDER,
     Assembly,
-    Incidence,
     assemble,
     default_nodes,
     finer_nodes,
-    louis,
-    posterior,
-    posterior_moments,
 )
 from eirt.model import Model, global_offsets
 from eirt.restrictions import Restriction
@@ -58,7 +64,8 @@ class Nested(Likelihood):
 
     Args:
         nodes: nodes per dimension of the persons' effects; chosen by dimension when None.
-        reach: the nodes cover +-reach standard deviations.
+        reach: shared nodes cover +-reach standard deviations.
+        adaptive: whether nodes stand at each person's own mode and curvature; few then do.
 
     Source: H by Louis (1982); the outer integral as Tierney & Kadane (1986).
 
@@ -68,6 +75,7 @@ class Nested(Likelihood):
 
     nodes: int | None = None
     reach: float = 6.5
+    adaptive: bool = False
 
     def bind(self, model: Model, design: Design, restriction: Restriction) -> Objective:
         if all(term.local for term in design.terms):
@@ -75,19 +83,14 @@ class Nested(Likelihood):
                 "Nested needs random effects besides those of persons; use "
                 "likelihood=eirt.Quadrature() for one grouping factor."
             )
-        return NestedObjective(self, model, design, restriction)
-
-
-class Inner(NamedTuple):
-    """Static settings and arrays of the inner integral."""
-
-    data: Data
-    who: Incidence
-    grid: Grid
+        kind = AdaptiveNestedObjective if self.adaptive else NestedObjective
+        return kind(self, model, design, restriction)
 
 
 class NestedObjective(Objective):
-    """Persons on fixed nodes, everything else by Laplace around its own mode."""
+    """Persons on shared nodes, everything else by Laplace around its own mode."""
+
+    inner: Inner
 
     def __init__(self, choice: Nested, model: Model, design: Design, restriction: Restriction):
         super().__init__(model, design, Data.of(design, restriction))
@@ -102,10 +105,15 @@ class NestedObjective(Objective):
         self.n_effects = global_offsets(design)[-1]
         grid = equispaced_grid(nodes, model.dimension, choice.reach)
         self.how, who = assemble(model, design, len(grid.log_weights), self.n_effects, model.moved)
-        self.inner = Inner(self.data, jax.device_put(who), grid)
+        self.who = jax.device_put(who)
+        self.inner = Shared(self.data, self.who, grid)
         self.mode = np.zeros(self.n_effects)
 
+    def place(self, psi: np.ndarray) -> None:
+        """Put the nodes where they are needed; shared ones stay."""
+
     def value_and_grad(self, psi: np.ndarray) -> tuple[float, np.ndarray]:
+        self.place(psi)
         mode, factor = _find_mode(self.model, self.how, psi, self.mode, self.inner)
         if not np.all(np.isfinite(factor)):
             origin = np.zeros(self.n_effects)
@@ -127,10 +135,9 @@ class NestedObjective(Objective):
     def errors(self, psi: np.ndarray) -> dict[str, float]:
         self.value_and_grad(psi)
         found = {}
-        nodes = finer_nodes(self.nodes, self.model.dimension)
-        if nodes is not None:
-            grid = equispaced_grid(nodes, self.model.dimension, WIDER * self.choice.reach)
-            finer = _value(self.model, psi, self.mode, self.inner._replace(grid=grid))
+        finer_inner = self.finer_inner(psi)
+        if finer_inner is not None:
+            finer = _value(self.model, psi, self.mode, finer_inner)
             here = _value(self.model, psi, self.mode, self.inner)
             found["quadrature"] = float(finer) - float(here)
         error, spread = _importance(
@@ -138,9 +145,17 @@ class NestedObjective(Objective):
         )
         return found | {"laplace": float(error), "laplace_se": float(spread)}
 
+    def finer_inner(self, psi: np.ndarray) -> Inner | None:
+        """Return the integral over persons on a finer grid, where there is one."""
+        nodes = finer_nodes(self.nodes, self.model.dimension)
+        if nodes is None:
+            return None
+        grid = equispaced_grid(nodes, self.model.dimension, WIDER * self.choice.reach)
+        return Shared(self.data, self.who, grid)
+
     def check_cost(self) -> float:
         rows = self.inner.data.row_cell.size * len(self.design.persons)
-        return float(IMPORTANCE_DRAWS * rows * len(self.inner.grid.log_weights))
+        return float(IMPORTANCE_DRAWS * rows * self.nodes**self.model.dimension)
 
     def refined(self) -> Objective | None:
         nodes = finer_nodes(self.nodes, self.model.dimension)
@@ -152,11 +167,57 @@ class NestedObjective(Objective):
         return finer
 
 
+class AdaptiveNestedObjective(NestedObjective):
+    """Persons on nodes of their own, everything else by Laplace around its own mode."""
+
+    def __init__(self, choice: Nested, model: Model, design: Design, restriction: Restriction):
+        Objective.__init__(self, model, design, Data.of(design, restriction))
+        self.nodes = choice.nodes or {1: 9, 2: 9, 3: 7}.get(model.dimension, 5)
+        self.choice = Nested(self.nodes, choice.reach, True)
+        self.n_effects = global_offsets(design)[-1]
+        self.grid = gauss_hermite_grid(self.nodes, model.dimension)
+        self.setting = Setting(self.data, jax.device_put(incidence(design, dense=False)))
+        rows = self.setting.who.rows
+        width = rows.shape[1] * len(self.grid.log_weights) * model.moved
+        block = int(np.clip(ELEMENTS // width, 1, len(rows)))
+        self.how = Assembly(model.moved, block)
+        self.joint = Effects(jnp.zeros((len(rows), model.dimension)), jnp.zeros(self.n_effects))
+        self.mode = np.zeros(self.n_effects)
+
+    def place(self, psi: np.ndarray) -> None:
+        self.inner = self._nodes(psi, self.grid)
+
+    def _nodes(self, psi: np.ndarray, grid: Grid) -> Own:
+        # the joint mode is a smooth function of psi, and near enough to where persons are
+        joint, arrow = joint_mode(self.model, psi, self.joint, self.setting)
+        if np.all(np.isfinite(joint.u)):
+            self.joint = joint
+        return _own_nodes(self.setting, joint.x, arrow.persons, grid)
+
+    def finer_inner(self, psi: np.ndarray) -> Inner | None:
+        finer = self.nodes + 6 if self.model.dimension < 3 else self.nodes + 2
+        return self._nodes(psi, gauss_hermite_grid(finer, self.model.dimension))
+
+    def check_cost(self) -> float:
+        rows = self.setting.who.rows.size
+        return float(IMPORTANCE_DRAWS * rows * len(self.grid.log_weights))
+
+    def refined(self) -> Objective | None:
+        nodes = self.nodes + 6 if self.model.dimension < 3 else self.nodes + 2
+        if nodes**self.model.dimension > MAX_NODES // 4:
+            return None
+        choice = Nested(nodes, self.choice.reach, True)
+        finer = AdaptiveNestedObjective(choice, self.model, self.design, self.data.restriction)
+        finer.mode, finer.joint = self.mode, self.joint
+        return finer
+
+
+_own_nodes = jax.jit(own_nodes)
+
+
 def _penalised(model: Model, psi: Array, u: Float[Array, " U"], inner: Inner) -> Array:
     """Return f(u)."""
-    full = inner.data.restriction.expand(psi)
-    now = posterior(model, full, inner.data, inner.who, inner.grid, u)
-    return jnp.sum(inner.who.weight * now.loglik) - u @ u / 2
+    return total(model, psi, inner, u) - u @ u / 2
 
 
 _value = jax.jit(_penalised, static_argnums=0)
@@ -167,13 +228,12 @@ def _expansion(
 ) -> tuple[Array, Array, Array, Array]:
     """Return f, its gradient in u, its negative Hessian H, and that H for complete data."""
     data = inner.data
-    full = data.restriction.expand(psi)
-    now = posterior(model, full, data, inner.who, inner.grid, u)
-    cells = cell_parameters(model, full, data, u)
-    moved = moves(model, full, data, u)
+    now = integrate(model, psi, inner, u)
+    moved = moves(model, data.restriction.expand(psi), data, u)
     carry = Local(moved.first, data.cells.places, u.size)
-    sums = louis(model, how, cells, carry, data, inner.who, now.weights, inner.grid)
-    value = jnp.sum(inner.who.weight * now.loglik) - u @ u / 2
+    sums = information(model, how, psi, inner, u, now.weights, carry)
+    weight = inner.who.weight if isinstance(inner, Shared) else 1.0
+    value = jnp.sum(weight * now.loglik) - u @ u / 2
     complete = jnp.eye(u.size) + sums.complete
     curvature = complete - sums.lost
     if moved.second is not None:
@@ -228,12 +288,8 @@ def _value_and_grad(
 def _moments(
     model: Model, how: Assembly, psi: Array, mode: Float[Array, " U"], inner: Inner
 ) -> tuple[Array, Array, Array]:
-    full = inner.data.restriction.expand(psi)
-    now = posterior(model, full, inner.data, inner.who, inner.grid, mode)
     curvature = _expansion(model, how, psi, mode, inner)[2]
-    prior = person_prior(model, full, inner.data, inner.who)
-    moments = posterior_moments(now.weights, inner.grid)
-    return *on_common_scale(model, full, inner.data, prior, *moments), curvature
+    return *moments(model, psi, inner, mode), curvature
 
 
 @functools.partial(jax.jit, static_argnums=(0, 1, 2))

@@ -13,18 +13,9 @@ from jaxtyping import Array
 from eirt._math import Grid, equispaced_grid
 from eirt.design import Design
 from eirt.likelihood.ability import node_statistics, partition
-from eirt.likelihood.base import (
-    Data,
-    Likelihood,
-    Moments,
-    Objective,
-    Terms,
-    cell_parameters,
-    flatten,
-    on_common_scale,
-    person_prior,
-)
+from eirt.likelihood.base import Likelihood, Moments, Objective, Terms
 from eirt.likelihood.carry import Direct
+from eirt.likelihood.cells import Data, cell_parameters, flatten, on_common_scale, person_prior
 from eirt.likelihood.table import (
     MAX_NODES,
     WIDER,

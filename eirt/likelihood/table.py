@@ -18,7 +18,8 @@ from jaxtyping import Array, Float
 from eirt._math import Grid
 from eirt.design import Design
 from eirt.likelihood.ability import node_statistics, partition
-from eirt.likelihood.base import (
+from eirt.likelihood.carry import Carry, Direct, Local
+from eirt.likelihood.cells import (
     Data,
     RowDerivatives,
     cell_parameters,
@@ -26,7 +27,6 @@ from eirt.likelihood.base import (
     row_derivatives,
     row_parameters,
 )
-from eirt.likelihood.carry import Carry, Direct, Local
 from eirt.likelihood.complete import (
     Complete,
     Louis,

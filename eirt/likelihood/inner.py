@@ -1,0 +1,204 @@
+"""Persons integrated given all other effects: on shared nodes, or on nodes of their own.
+
+    m(u) = sum over persons of log integral of exp l_p(x; u) N(x; m_p, V_p) dx
+
+`Shared` nodes make a table of cells; nodes that stand where each person's posterior is (`Own`)
+are few, which pays where posteriors are sharp, designs are incomplete, or there are several
+dimensions. They are held fixed while u moves: that changes m by no more than the quadrature errs.
+"""
+
+from __future__ import annotations
+
+import functools
+from typing import NamedTuple
+
+import jax
+import jax.numpy as jnp
+from jaxtyping import Array, Float
+
+from eirt._math import Grid, cholesky_logdet
+from eirt.likelihood.ability import log_ratio
+from eirt.likelihood.arrowhead import Setting, each_response, gram
+from eirt.likelihood.carry import Local
+from eirt.likelihood.cells import (
+    Data,
+    cell_parameters,
+    derivatives_at,
+    on_common_scale,
+    person_prior,
+)
+from eirt.likelihood.complete import Louis
+from eirt.likelihood.table import (
+    Assembly,
+    Incidence,
+    Posterior,
+    louis,
+    posterior,
+    posterior_moments,
+)
+from eirt.model import Model
+
+ELEMENTS = 2**22  # persons at a time x responses x nodes
+
+
+class Shared(NamedTuple):
+    """Nodes shared by all persons.
+
+    Attributes:
+        data: the data.
+        who: who answered what.
+        grid: the nodes.
+    """
+
+    data: Data
+    who: Incidence
+    grid: Grid
+
+
+class Own(NamedTuple):
+    """Nodes of each person.
+
+    Attributes:
+        setting: the data and the responses of each person.
+        nodes: where the nodes stand.
+        log_weights: logarithms of their weights, relative to the normal density at the node.
+    """
+
+    setting: Setting
+    nodes: Float[Array, "N K D"]
+    log_weights: Float[Array, "N K"]
+
+    @property
+    def data(self) -> Data:
+        """The data."""
+        return self.setting.data
+
+
+Inner = Shared | Own
+
+
+def own_nodes(
+    setting: Setting, centre: Float[Array, "N D"], factor: Float[Array, "N D D"], grid: Grid
+) -> Own:
+    """Place nodes at each person's mode and curvature.
+
+    Args:
+        setting: the data.
+        centre: the modes.
+        factor: Cholesky factors of the negative Hessians there.
+        grid: Gauss-Hermite nodes for the standard normal density.
+    """
+    solve = jax.vmap(
+        lambda one: jax.scipy.linalg.solve_triangular(one.T, jnp.asarray(grid.nodes).T).T
+    )
+    nodes = centre[:, None, :] + solve(factor)
+    ratio = (jnp.sum(grid.nodes**2, axis=-1) - jnp.sum(nodes**2, axis=-1)) / 2
+    log_weights = jnp.asarray(grid.log_weights) + ratio - cholesky_logdet(factor)[:, None] / 2
+    return Own(setting, nodes, log_weights)
+
+
+def integrate(model: Model, psi: Array, inner: Inner, u: Float[Array, " U"]) -> Posterior:
+    """Return each person's marginal log-likelihood given u, and their posterior over the nodes."""
+    full = inner.data.restriction.expand(psi)
+    if isinstance(inner, Shared):
+        return posterior(model, full, inner.data, inner.who, inner.grid, u)
+    y, cells = each_response(cell_parameters(model, full, inner.data, u), inner.setting)
+    at_node = jax.vmap(model.log_prob, (None, None, 0))
+    log_prob = jax.vmap(jax.vmap(at_node, (0, 0, None)))(cells, y, inner.nodes)
+    prior = person_prior(model, full, inner.data, inner.setting.who)
+    relative = jax.vmap(jax.vmap(log_ratio, (0, None)))(inner.nodes, prior)
+    likelihoods = jnp.einsum("nj,njk->nk", inner.setting.who.present, log_prob)
+    joint = likelihoods + relative + inner.log_weights
+    loglik = jax.nn.logsumexp(joint, axis=1)
+    return Posterior(loglik, jnp.exp(joint - loglik[:, None]))
+
+
+def total(model: Model, psi: Array, inner: Inner, u: Float[Array, " U"]) -> Array:
+    """Return m(u)."""
+    loglik = integrate(model, psi, inner, u).loglik
+    return jnp.sum(inner.who.weight * loglik) if isinstance(inner, Shared) else jnp.sum(loglik)
+
+
+def moments(
+    model: Model, psi: Array, inner: Inner, u: Float[Array, " U"]
+) -> tuple[Float[Array, "N D"], Float[Array, "N D D"]]:
+    """Return posterior means and covariances of persons given u."""
+    full, weights = inner.data.restriction.expand(psi), integrate(model, psi, inner, u).weights
+    who = inner.who if isinstance(inner, Shared) else inner.setting.who
+    if isinstance(inner, Shared):
+        found = posterior_moments(weights, inner.grid)
+    else:
+        mean = jnp.einsum("nk,nkd->nd", weights, inner.nodes)
+        centred = inner.nodes - mean[:, None, :]
+        found = mean, jnp.einsum("nk,nkd,nke->nde", weights, centred, centred)
+    prior = person_prior(model, full, inner.data, who)
+    return on_common_scale(model, full, inner.data, prior, *found)
+
+
+def information(
+    model: Model,
+    how: Assembly,
+    psi: Array,
+    inner: Inner,
+    u: Float[Array, " U"],
+    weights: Float[Array, "N K"],
+    carry: Local,
+) -> Louis:
+    """Return score and information about u by Louis' identity."""
+    cells = cell_parameters(model, inner.data.restriction.expand(psi), inner.data, u)
+    if isinstance(inner, Shared):
+        return louis(model, how, cells, carry, inner.data, inner.who, weights, inner.grid)
+    return _own_louis(model, how, inner, weights, carry, *each_response(cells, inner.setting))
+
+
+def _own_louis(
+    model: Model,
+    how: Assembly,
+    inner: Own,
+    weights: Float[Array, "N K"],
+    carry: Local,
+    y: Float[Array, "N J"],
+    cells: tuple,
+) -> Louis:
+    """Return the same from each person's own nodes, persons in blocks."""
+    who = inner.setting.who
+    cell = inner.data.row_cell[who.rows]
+    each = jax.vmap(jax.vmap(functools.partial(derivatives_at, model, how.m), (0, 0, None)))
+
+    def add(sums: Louis, part: tuple) -> tuple[Louis, None]:
+        y, cells, cell, present, w, x = part
+        gradient, hessian = jax.vmap(each, (None, None, 1), 2)(cells, y, x)
+        gradient = gradient * present[:, :, None, None]
+        expected = jnp.einsum("nk,njkm->njm", w, gradient)
+        centred = (gradient - expected[:, :, None, :]) * jnp.sqrt(w)[:, None, :, None]
+        curvature = -jnp.einsum("nk,njkmo->njmo", w, hessian) * present[:, :, None, None]
+        carried = jnp.einsum("njkm,njmq->nkjq", centred, carry.own[cell])
+        places = carry.places[cell].reshape(len(y), -1)
+        lost = gram(carried.reshape(*carried.shape[:2], -1), places, carry.size)
+        return Louis(
+            sums.by_cell.at[cell].add(expected),
+            sums.complete.at[cell].add(curvature),
+            sums.lost + lost,
+        ), None
+
+    n_cells = len(inner.data.cells.item)
+    empty = Louis(
+        jnp.zeros((n_cells, how.m)),
+        jnp.zeros((n_cells, how.m, how.m)),
+        jnp.zeros((carry.size, carry.size)),
+    )
+    parts = (y, cells, cell, who.present, weights, inner.nodes)
+    n, size = len(y), how.block
+    whole = n // size * size
+
+    def cut(leaf: Array) -> Array:
+        return leaf[:whole].reshape(whole // size, size, *leaf.shape[1:])
+
+    sums = empty
+    # blocks are recomputed, not stored, when this is differentiated in turn
+    add = jax.checkpoint(add)
+    if whole:
+        sums = jax.lax.scan(add, sums, jax.tree.map(cut, parts))[0]
+    if whole < n:
+        sums = add(sums, jax.tree.map(lambda leaf: leaf[whole:], parts))[0]
+    return Louis(sums.by_cell, carry.blocks(sums.complete), sums.lost)
