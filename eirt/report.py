@@ -42,7 +42,7 @@ def text(fit: Fit) -> str:
             "Response parameters\n" + _part(fit.response_parameters, "response_parameters")
         )
     if len(fit.fixed):
-        parts.append("Fixed effects (easiness)\n" + _part(fit.fixed, "fixed"))
+        parts.append(f"{_fixed_title(fit)}\n" + _part(fit.fixed, "fixed"))
     return "\n\n".join(parts)
 
 
@@ -67,7 +67,7 @@ def markdown(fits: Sequence[Fit], comparison: pd.DataFrame | None = None) -> str
         if len(fit.response_parameters):
             parts += ["### Response parameters", frame_markdown(fit.response_parameters)]
         if len(fit.fixed):
-            parts += ["### Fixed effects (easiness)", frame_markdown(fit.fixed)]
+            parts += [f"### {_fixed_title(fit)}", frame_markdown(fit.fixed)]
     free = next((fit for fit in fits if _has_free_items(fit)), None)
     if free is not None:
         table = free.difficulty()
@@ -75,6 +75,12 @@ def markdown(fits: Sequence[Fit], comparison: pd.DataFrame | None = None) -> str
             table = table.drop(columns=["discrimination", "discrimination_se"])
         parts += [f"## Item difficulty ({free.name})", frame_markdown(table)]
     return "\n\n".join(parts) + "\n"
+
+
+def _fixed_title(fit: Fit) -> str:
+    """Say what the fixed effects are effects on."""
+    alone = len(fit.fixed) == fit.model.n_fixed
+    return "Fixed effects (easiness)" if alone else "Fixed effects (easiness, then others by name)"
 
 
 def frame_text(frame: pd.DataFrame, digits: int = 4, width: int = WIDTH) -> str:
