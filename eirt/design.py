@@ -130,10 +130,11 @@ class Design:
         return "person" if constant else "both"
 
     @property
-    def ability_place(self) -> int | None:
-        """Which local effect covariates of persons move: the intercept, where they do."""
-        names = [name for term in self.terms if term.local for name in term.effects]
-        return names.index("(Intercept)") if len(self.person_columns) else None
+    def ability_places(self) -> tuple[int, ...]:
+        """Which local effects covariates of persons move: the intercept, or all dimensions."""
+        if not len(self.person_columns):
+            return ()
+        return _whole([term for term in self.terms if term.local])
 
     def x_of(self, obs: np.ndarray) -> np.ndarray:
         """Return the whole fixed-effects row of some observations."""
@@ -246,10 +247,10 @@ def _cell_columns(
 def _person_columns(
     x: np.ndarray, cell: np.ndarray, person: np.ndarray, terms: tuple[Term, ...]
 ) -> np.ndarray:
-    """Return the columns that describe persons, where these have a random intercept to move."""
+    """Return the columns that describe persons, where effects of persons can take them over."""
     import pandas as pd
 
-    if not any(term.local and "(Intercept)" in term.effects for term in terms):
+    if not _whole([term for term in terms if term.local]):
         return np.zeros(0, int)
     columns = np.flatnonzero(np.ptp(x, axis=0) > 0)
     # most columns describe items: a few responses show it
@@ -257,6 +258,20 @@ def _person_columns(
         own, rows = pd.factorize(person[some])[0], cell[some]
         columns = np.array([j for j in columns if constant_within(x[rows, j], own)], int)
     return columns
+
+
+def _whole(local: list[Term]) -> tuple[int, ...]:
+    """Return the local effects that together are an intercept: alone, or a dimension per cell."""
+    names = [name for term in local for name in term.effects]
+    if "(Intercept)" in names:
+        return (names.index("(Intercept)"),)
+    seen = 0
+    for term in local:
+        q = len(term.effects)
+        if np.all(term.z.sum(axis=1) == 1.0) and set(np.unique(term.z)) <= {0.0, 1.0}:
+            return tuple(range(seen, seen + q))
+        seen += q
+    return ()
 
 
 def _merge(

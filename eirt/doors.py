@@ -227,7 +227,7 @@ def fit_terms(
         n_fixed=len(design.x_names),
         parts=part_sizes(design),
         n_items=max(len(design.items), 1),
-        ability_place=design.ability_place,
+        ability_places=design.ability_places,
     )
     return fit(
         model,

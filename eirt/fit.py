@@ -107,7 +107,7 @@ def _signs(model: Model, design: Design, full: np.ndarray) -> np.ndarray:
         for signs, size in zip(parts, model.parts, strict=True):
             if size.target in (steep, Target("ability", place)):
                 signs[:] = -1.0
-        if place == model.ability_place:
+        if place in model.ability_places:
             beta[design.person_columns] = -1.0
     return model.pack(beta, thetas, parts, np.ones(params.aux.size))
 

@@ -107,7 +107,7 @@ class Model:
         parts: what else is explained.
         n_items: items (for extra parameters by item).
         aux_by_item: whether each item has its own extra parameters.
-        ability_place: which local effect covariates of persons move, if they do.
+        ability_places: which local effects covariates of persons move, if they do.
     """
 
     response: Response
@@ -116,7 +116,7 @@ class Model:
     parts: tuple[PartSize, ...] = ()
     n_items: int = 1
     aux_by_item: bool = False
-    ability_place: int | None = None
+    ability_places: tuple[int, ...] = ()
 
     @property
     def n_sets(self) -> int:
@@ -131,7 +131,7 @@ class Model:
     @property
     def varied(self) -> bool:
         """Whether the mean or the variance of ability differs between persons."""
-        return self.ability_place is not None or any(part.of_persons for part in self.parts)
+        return bool(self.ability_places) or any(part.of_persons for part in self.parts)
 
     @property
     def spreads(self) -> bool:
@@ -244,10 +244,8 @@ class Model:
             person: the covariates.
         """
         found = {"ability": jnp.zeros(self.dimension), "spread": jnp.zeros(self.dimension)}
-        if self.ability_place is not None:
-            found["ability"] = (
-                found["ability"].at[self.ability_place].add(person.covariates @ gamma)
-            )
+        for place in self.ability_places:
+            found["ability"] = found["ability"].at[place].add(person.covariates @ gamma)
         for part, coefficients, x in zip(self.parts, params.parts, person.parts, strict=True):
             if part.of_persons:
                 name, place = part.target

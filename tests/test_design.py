@@ -51,10 +51,18 @@ def test_covariates_of_persons_make_no_cells(frame):
     np.testing.assert_array_equal(whole[:, 2], frame["age"])
 
 
-def test_covariates_of_persons_stay_in_cells_without_an_intercept_to_move(frame):
+def test_covariates_of_persons_move_all_dimensions_where_each_cell_has_one(frame):
     found = design(frame, "y ~ age + (0 + kind | id)")
+    assert found.person_x.shape == (3, 1)
+    assert found.ability_places == (0, 1)
+    assert len(found.x) == 2
+
+
+def test_covariates_of_persons_stay_in_cells_without_an_intercept_to_move(frame):
+    found = design(frame.assign(size=[1.0, 2.0, 3.0, 4.0] * 3), "y ~ age + (0 + size | id)")
     assert found.person_x.shape == (3, 0)
-    assert len(found.x) == 6
+    assert found.ability_places == ()
+    assert len(found.x) == 12
 
 
 def test_interactions_stay_in_cells(frame):

@@ -82,7 +82,7 @@ def bind(formula, likelihood, family=None, slope=None, frame=None, anchors=None,
         len(design.x_names),
         part_sizes(design),
         len(design.items),
-        ability_place=design.ability_place,
+        ability_places=design.ability_places,
     )
     names = parameter_names(model, design)
     restriction = restrict(names, {**fixed, **(anchors or {})})
@@ -302,7 +302,7 @@ def log_joint_of(objective, psi):
             deviation = x[:, place : place + len(term.effects)] @ factor.T
             for e in range(len(term.effects)):
                 mean = rows.get(("ability", place), jnp.zeros(len(x)))
-                if place == model.ability_place:
+                if place in model.ability_places:
                     mean = mean + design.person_x @ params.beta[design.person_columns]
                 sd = jnp.exp(rows.get(("spread", place), jnp.zeros(len(x))))
                 ability = (mean + sd * deviation[:, e])[person]

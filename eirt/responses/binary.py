@@ -67,7 +67,8 @@ class Bernoulli(Response):
 class Guessing(Response):
     """Right or wrong between two asymptotes: P(y = 1) = c + (d - c) F(eta).
 
-    Unconstrained: logits of the asymptotes that are estimated.
+    Unconstrained: the logit of c (of c / d where d is fixed below one), and that of how far d has
+    come from c to one.
 
     Args:
         lower: c, the chance of guessing right; estimated when None.
@@ -114,7 +115,12 @@ class Guessing(Response):
         return lower, aux[-1] if self.upper is None else jnp.asarray(self.upper)
 
     def constrain(self, raw: Aux) -> Float[Array, " n"]:
-        return jax.nn.sigmoid(raw)
+        share = jax.nn.sigmoid(raw)
+        if self.upper is not None:
+            return self.upper * share
+        lower = share[0] if self.lower is None else jnp.asarray(self.lower)
+        upper = lower + (1.0 - lower) * share[-1]
+        return upper[None] if self.lower is not None else jnp.stack([lower, upper])
 
     def start_aux(self, proportions: np.ndarray) -> np.ndarray:
         starts = {"guessing": -1.5, "ceiling": 3.0}
