@@ -270,17 +270,12 @@ def _certificate(fit: Fit) -> dict[str, str]:
     )
     lines = [f"{'converged' if fit.converged else 'NOT converged'}: {numbers}", *found.failures]
     facts = {"Certificate": "\n".join(lines)}
-    at = {
-        False: [name for name in fit.boundary if " ~ " not in name],
-        True: [name for name in fit.boundary if " ~ " in name],
-    }
-    said = []
-    if at[False]:
-        said.append(f"standard deviation of {', '.join(at[False])} at zero")
-    if at[True]:
-        said.append(f"correlation of {', '.join(at[True])} at one or minus one")
-    if said:
-        facts["At a bound"] = "; ".join(said)
+    pairs = [name for name in fit.boundary if " ~ " in name]
+    zeros = [name for name in fit.boundary if " ~ " not in name]
+    if zeros:
+        facts["At zero"] = f"standard deviation of {', '.join(zeros)}"
+    if pairs:
+        facts["At a bound"] = f"correlation of {', '.join(pairs)} at one or minus one"
     return facts
 
 

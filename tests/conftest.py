@@ -4,6 +4,7 @@ import functools
 import json
 import pathlib
 
+import jax
 import pytest
 
 import eirt
@@ -121,6 +122,13 @@ RECIPES = {
         va, f"r2 ~ {FEATURES} + (1 | id) + (1 | item)", discrimination="~ 0 + mode"
     ),
 }
+
+
+@pytest.fixture(scope="module", autouse=True)
+def forget_compiled_functions():
+    """Free what a module has compiled: a whole run would hold gigabytes."""
+    yield
+    jax.clear_caches()
 
 
 @pytest.fixture(scope="session")
