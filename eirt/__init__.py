@@ -2,6 +2,7 @@
 
 from eirt.certificate import Certificate
 from eirt.datasets import datasets, describe, load
+from eirt.dif import dif
 from eirt.errors import ConvergenceWarning, DataError, FormulaError
 from eirt.explanatory import bifactor, eirm, explain, mirt
 from eirt.inference import compare
@@ -18,6 +19,9 @@ from eirt.models import lltm, one_pl, rasch, two_pl
 from eirt.optimisers import LBFGS, Newton, QuasiNewton
 from eirt.responses import Bernoulli, Cumulative, Guessing, Poisson
 from eirt.results import Fit
+from eirt.treatment import il_hte
+from eirt.validation import CrossValidation, cross_validate
+from eirt.variance import explained_variance
 
 __version__ = "0.1.0"
 
@@ -28,6 +32,7 @@ __all__ = [
     "Beta",
     "Certificate",
     "ConvergenceWarning",
+    "CrossValidation",
     "Cumulative",
     "DataError",
     "Fit",
@@ -43,10 +48,14 @@ __all__ = [
     "QuasiNewton",
     "bifactor",
     "compare",
+    "cross_validate",
     "datasets",
     "describe",
+    "dif",
     "eirm",
     "explain",
+    "explained_variance",
+    "il_hte",
     "lltm",
     "load",
     "mirt",

@@ -6,6 +6,7 @@ A name before the bracket, "cs(z | g)", asks for a covariance structure, as in g
 from __future__ import annotations
 
 import re
+import warnings
 from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
@@ -239,8 +240,18 @@ def model_columns(spec: Any, frame: pd.DataFrame, names: tuple[str, ...]) -> np.
     Raises:
         FormulaError: if a value cannot be coded (an unseen category, a missing value).
     """
+    from formulaic.errors import DataMismatchWarning
+
     try:
-        matrix = spec.get_model_matrix(frame, na_action="raise")
+        with warnings.catch_warnings():
+            # an unseen category would be coded as the reference level
+            warnings.simplefilter("error", DataMismatchWarning)
+            matrix = spec.get_model_matrix(frame, na_action="raise")
+    except DataMismatchWarning as error:
+        unseen = str(error).partition("): ")[2].partition(". They")[0]
+        raise FormulaError(
+            f"The new data do not fit the formula: {unseen} are levels that the fit has not seen."
+        ) from None
     except Exception as error:
         raise FormulaError(f"The new data do not fit the formula: {error}") from None
     have = [clean_name(str(name)) for name in matrix.columns]

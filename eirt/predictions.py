@@ -60,7 +60,7 @@ def predict(
         raise ValueError(f"No scale {scale!r}; there are {', '.join(SCALES)}.")
     if effects not in ("conditional", "average", "zero"):
         raise ValueError(f"No effects {effects!r}; there are 'conditional', 'average', 'zero'.")
-    rows = _rows(fit, new, grouped=effects == "conditional")
+    rows = rows_at(fit, new, grouped=effects == "conditional")
     if scale in ("link", "logit", "odds"):
         eta = np.asarray(_spread(fit, rows, effects == "conditional")[0].location)
         return np.exp(eta) if scale == "odds" else eta
@@ -83,7 +83,7 @@ class Rows(NamedTuple):
     effects: Float[Array, "n D"]
 
 
-def _rows(fit: Fit, new: Any, grouped: bool) -> Rows:
+def rows_at(fit: Fit, new: Any, grouped: bool) -> Rows:
     """Return the rows to predict, at the data or at new rows.
 
     Grouping factors are asked for only where their estimated effects are used.
@@ -231,7 +231,7 @@ def feature_effects(fit: Fit) -> pd.DataFrame:
     import pandas as pd
 
     design = fit.design
-    rows = _rows(fit, None, grouped=False)
+    rows = rows_at(fit, None, grouped=False)
     changes = []
     for j, name in enumerate(design.x_names):
         if name == "(Intercept)":

@@ -286,6 +286,14 @@ class Fit:
 
         return predict(self, new, scale, effects)
 
+    def predict_items(
+        self, features: Any, level: float = 0.95, interval: Literal["t", "normal"] = "t"
+    ) -> pd.DataFrame:
+        """Return what features predict of new items; see `eirt.new_items.predict_items`."""
+        from eirt.new_items import predict_items
+
+        return predict_items(self, features, level, interval)
+
     def feature_effects(self) -> pd.DataFrame:
         """Return what each feature does in logits, odds and probability; see `eirt.predictions`."""
         from eirt.predictions import feature_effects

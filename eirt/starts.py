@@ -78,7 +78,7 @@ def _least_squares(x: np.ndarray, y: np.ndarray, weight: np.ndarray) -> np.ndarr
     weighted = x.T * weight
     gram = weighted @ x
     # columns that hold nothing here (covariates of persons) get zero
-    ridge = 1e-10 * np.trace(gram) / len(gram) if len(gram) else 0.0
+    ridge = (1e-10 * np.trace(gram) or 1.0) / max(len(gram), 1)
     return np.linalg.solve(gram + ridge * np.eye(len(gram)), weighted @ y)
 
 
@@ -155,7 +155,7 @@ def rough_covariance(objective: Objective, chunk: int = 100_000) -> np.ndarray:
             np.add.at(total, level, term.z[cell][:, :, None] * x[:, None, :])
     middle = gram / TOLD
     for term, total in zip(design.terms, sums, strict=True):
-        flat = total.reshape(-1, p)
+        flat = total.reshape(len(total) * total.shape[1], p)
         middle += (1.0 if term.local else OTHER_SD) ** 2 * flat.T @ flat
     inverse = np.linalg.pinv(gram, hermitian=True)
     covariance = np.eye(sum(model.sizes)) / (TOLD * design.n_obs / model.n_items)

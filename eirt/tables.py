@@ -12,6 +12,7 @@ from jaxtyping import Float
 
 from eirt._config import double_precision
 from eirt.covariances import Covariance
+from eirt.design import Design
 from eirt.effects import EASINESS, Linear
 from eirt.factors import constant_within
 from eirt.likelihood.incidence import person_data
@@ -211,11 +212,9 @@ def _effect_table(
 def item_parameters(fit: Fit) -> ItemParameters:
     """Return easiness and slope of every item with their joint covariance.
 
-    Where items have random residuals, their modes move with the parameters: the covariance adds
-    that derivative (by differences) and the residuals' own posterior covariance.
+    Random residuals of items are at their modes.
     """
     items = _item_cells(fit)
-    others = fit.moments.others
 
     def described(full: jax.Array, u: jax.Array) -> jax.Array:
         def one(cell: Cell) -> jax.Array:
@@ -226,19 +225,42 @@ def item_parameters(fit: Fit) -> ItemParameters:
 
         return jax.vmap(one)(items).T.ravel()
 
-    full = jnp.asarray(fit.full)
-    values, jacobian = value_and_jacobian(lambda at: described(at, jnp.asarray(others)), full)
-    derivative = jacobian @ fit.select
-    extra = np.zeros((len(values), len(values)))
+    full, others = jnp.asarray(fit.full), jnp.asarray(fit.moments.others)
+    values, jacobian = value_and_jacobian(lambda at: described(at, others), full)
+    by_others = np.zeros((len(values), others.size))
     if others.size:
-        _, by_others = value_and_jacobian(lambda u: described(full, u), jnp.asarray(others))
-        if np.any(by_others):
-            moving = _difference(lambda psi: fit.objective.moments(psi).others, fit.psi)
-            derivative = derivative + by_others @ moving
-            extra = by_others @ fit.moments.others_covariance @ by_others.T
-    covariance = derivative @ fit.free_covariance @ derivative.T + extra
+        _, by_others = value_and_jacobian(lambda u: described(full, u), others)
+    derivative, covariance = propagate(fit, jacobian, by_others)
     easiness, slope = np.split(values, 2)
     return ItemParameters(easiness, slope, covariance, derivative)
+
+
+@double_precision
+def propagate(
+    fit: Fit, jacobian: Float[np.ndarray, "n P"], by_others: Float[np.ndarray, "n U"]
+) -> tuple[Float[np.ndarray, "n F"], Float[np.ndarray, "n n"]]:
+    """Return what follows for functions of the parameters and of the global random effects.
+
+    Modes of random effects move with the parameters: the covariance adds that derivative (by
+    differences) and the effects' own posterior covariance.
+
+    Args:
+        fit: the fit.
+        jacobian: derivatives of the functions in the full parameter vector.
+        by_others: derivatives in the global effects.
+
+    Returns:
+        Derivatives in the free parameters, and the covariance.
+
+    Source: van der Vaart (1998), chapter 3; Kass & Steffey (1989) for the effects.
+    """
+    derivative = jacobian @ fit.select
+    extra = 0.0
+    if np.any(by_others):
+        moving = _difference(lambda psi: fit.objective.moments(psi).others, fit.psi)
+        derivative = derivative + by_others @ moving
+        extra = by_others @ fit.moments.others_covariance @ by_others.T
+    return derivative, derivative @ fit.free_covariance @ derivative.T + extra
 
 
 def _item_cells(fit: Fit) -> Cell:
@@ -247,15 +269,16 @@ def _item_cells(fit: Fit) -> Cell:
     first = np.unique(design.cell_item, return_index=True)[1]
     cells = jax.tree.map(lambda leaf: leaf[first], cell_data(design))
     about_items = np.array([role == "item" for role in design.roles], bool)
-
-    def of_items(term: Term) -> np.ndarray:
-        same = [constant_within(column, design.cell_item) for column in term.z.T]
-        if term.index is not None and not constant_within(term.index, design.cell_item):
-            return np.zeros(len(same))
-        return np.array(same, float)
-
-    z = tuple(z * of_items(term) for z, term in zip(cells.z, design.terms, strict=True))
+    z = tuple(z * of_items(design, term) for z, term in zip(cells.z, design.terms, strict=True))
     return cells._replace(x=cells.x * about_items, z=z)
+
+
+def of_items(design: Design, term: Term) -> np.ndarray:
+    """Return one for each effect of a term that describes items, zero for the others."""
+    same = [constant_within(column, design.cell_item) for column in term.z.T]
+    if term.index is not None and not constant_within(term.index, design.cell_item):
+        return np.zeros(len(same))
+    return np.array(same, float)
 
 
 def _difference(

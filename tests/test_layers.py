@@ -32,10 +32,12 @@ ORDER = [
     "starts",
     "optimisers",
     "fit",
-    "difficulty scores inference predictions",
-    "assumptions",
+    "refits forecasts",
+    "difficulty scores inference predictions new_items variance",
+    "assumptions densities",
     "doors",
     "models explanatory datasets plots report",
+    "dif treatment validation",
     "__init__",  # the public names
     "demo",  # written with the public names
     "cli",  # runs the demo

@@ -9,8 +9,8 @@
 #     e_i = x_i' beta + r_i,   log a_i = v_i' alpha + s_i,   (r_i, s_i) ~ N(0, Sigma)
 #
 # Easiness e_i and log discrimination log a_i are explained by features, and each item keeps a
-# residual on both, which may correlate. This is maximum likelihood with slopes times random effects,
-# which mixed-model packages cannot fit: there a random effect enters with a fixed weight.
+# residual on both, which may correlate. This is maximum likelihood with slopes times random
+# effects, which mixed-model packages cannot fit: there a random effect enters with a fixed weight.
 
 # %%
 import numpy as np
@@ -76,7 +76,8 @@ assert both.loglik > easy.loglik
 
 # %% [markdown]
 # Read the table from below. `log_discrimination` is the logarithm of the slope of an item about
-# wanting; `log_discrimination[mode[do]]` is what doing adds to it. exp() of it is a ratio of slopes.
+# wanting; `log_discrimination[mode[do]]` is what doing adds to it: exp() of it is a ratio of
+# slopes.
 
 # %%
 effect = both.fixed.set_index("term").loc["log_discrimination[mode[do]]"]
@@ -130,9 +131,7 @@ data = pd.DataFrame(
     }
 )
 
-fit = eirt.explain(
-    data, easiness="~ length + (1 | item)", discrimination="~ length + (1 | item)"
-)
+fit = eirt.explain(data, easiness="~ length + (1 | item)", discrimination="~ length + (1 | item)")
 fit.summary()
 truth = pd.Series(np.concatenate([beta, alpha]), fit.fixed["term"])
 recovered = fit.fixed.set_index("term")
