@@ -1,6 +1,7 @@
 """Every likelihood against brute force, finite differences and itself in another order."""
 
 import dataclasses
+import itertools
 
 import jax
 import jax.numpy as jnp
@@ -26,6 +27,15 @@ from eirt.starts import start_parts
 from eirt.terms import Explained
 
 N_PERSONS, N_ITEMS = 14, 5
+TESTS = itertools.count(1)
+
+
+@pytest.fixture(autouse=True)
+def few_compiled_functions():
+    """Every case compiles its own functions, and a process can map only so many at a time."""
+    yield
+    if next(TESTS) % 10 == 0:
+        jax.clear_caches()
 
 
 def small_data(kind="binary", missing=False, seed=0):
