@@ -9,12 +9,13 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 import jax
 import jax.numpy as jnp
 import numpy as np
-from jaxtyping import Array, Float
+from jaxtyping import Array, Bool, Float, Int
 
 from eirt._config import double_precision
+from eirt.design import Design
 from eirt.effects import EASINESS, Slope, Target, Unit
 from eirt.errors import DataError
-from eirt.factors import level_codes
+from eirt.factors import constant_within, level_codes
 from eirt.formula import clean_name, model_columns, require_variables, variables
 from eirt.model import Cell, Model, global_offsets
 from eirt.results import Fit
@@ -35,12 +36,16 @@ class Forecast(NamedTuple):
         estimation: their covariance as estimates.
         residual: the covariance of what features leave unexplained.
         slope: discrimination as a function of its predictor.
+        levels: how many items, or groups, tell the residual variance; see `freedom`.
+        free: its degrees of freedom.
     """
 
     mean: Float[np.ndarray, "n 2"]
     estimation: Float[np.ndarray, "n 2 2"]
     residual: Float[np.ndarray, "n 2 2"]
     slope: Slope
+    levels: Int[np.ndarray, " n"]
+    free: Int[np.ndarray, " n"]
 
     @property
     def total(self) -> Float[np.ndarray, "n 2 2"]:
@@ -81,6 +86,7 @@ def forecast(fit: Fit, frame: pd.DataFrame) -> Forecast:
         np.einsum("iaib->iab", covariance.reshape(n, 2, n, 2)),
         by_new @ by_new.transpose(0, 2, 1),
         slope,
+        *freedom(fit.design, item_columns(fit), known),
     )
 
 
@@ -124,6 +130,55 @@ def refuse_free(fit: Fit) -> None:
                 "nothing of new items; refit with features of items: "
                 f"'~ features + (1 | {design.item})'."
             )
+
+
+def freedom(
+    design: Design, x: Float[np.ndarray, "cells k"], known: Bool[np.ndarray, "n q"]
+) -> tuple[Int[np.ndarray, " n"], Int[np.ndarray, " n"]]:
+    """Return the levels and degrees of freedom behind the residual variance of each new item.
+
+    They are those of items or, where fewer, of a group that is new: its levels, less the
+    coefficients that describe groups (columns constant within each).
+
+    Args:
+        design: the data.
+        x: the columns that predict, one row a cell.
+        known: which global effects of each new item have a known level.
+    """
+    levels = np.full(len(known), len(design.items))
+    free = levels - x.shape[1]
+    place = 0
+    for term in design.terms:
+        if term.index is None:
+            continue
+        new = ~known[:, place]
+        place += len(term.effects)
+        if of_items(design, term).any():
+            left = len(term.levels) - sum(constant_within(column, term.index) for column in x.T)
+            fewer = new & (left < free)
+            levels[fewer], free[fewer] = len(term.levels), left
+    return levels, free
+
+
+def require_freedom(levels: int, free: int) -> None:
+    """Refuse to tell a variance by no degrees of freedom.
+
+    Raises:
+        DataError: naming what there is.
+    """
+    if free < 1:
+        raise DataError(
+            f"{levels} items (or groups of them) and {levels - free} coefficients that describe "
+            "them leave nothing to tell their variance by; use fewer features."
+        )
+
+
+def item_columns(fit: Fit) -> Float[np.ndarray, "cells k"]:
+    """Return the columns that predict easiness of items, thresholds as a constant."""
+    x = fit.design.x[:, [role == "item" for role in fit.design.roles]]
+    if fit.model.response.has_intercept:
+        return x
+    return np.column_stack([np.ones(len(x)), x])
 
 
 def _carrier(fit: Fit) -> tuple[Target, Slope]:

@@ -10,8 +10,8 @@ import numpy as np
 
 from eirt._config import double_precision
 from eirt._math import equispaced_grid
-from eirt.errors import DataError, nearest
-from eirt.forecasts import Forecast, forecast
+from eirt.errors import nearest
+from eirt.forecasts import Forecast, forecast, require_freedom
 from eirt.frames import to_pandas
 from eirt.results import Fit
 
@@ -48,7 +48,8 @@ def predict_items(
         level: probability of the prediction intervals.
         interval: "t" allows for the small number of items as regression does: it reaches
             sqrt(items / d) sd times the quantile of Student's t with d = items - coefficients
-            degrees of freedom. "normal" takes the estimated variances as known: 1.96 sd.
+            degrees of freedom; for an item of a new group, with groups and the coefficients that
+            describe groups. "normal" takes the estimated variances as known: 1.96 sd.
 
     Returns:
         One row an item: difficulty (of one ability dimension), easiness and, where slopes are
@@ -79,7 +80,7 @@ def predict_items(
 
     frame = to_pandas(features)
     found = forecast(fit, frame)
-    reach = _reach(fit, level, interval)
+    reach = _reach(found, level, interval)
     item = fit.design.item
     names = frame[item] if item in frame.columns else np.arange(1, len(frame) + 1)
     table = {"item": names}
@@ -91,8 +92,8 @@ def predict_items(
     return pd.DataFrame(table)
 
 
-def _reach(fit: Fit, level: float, interval: str) -> float:
-    """Return how many sd an interval reaches."""
+def _reach(found: Forecast, level: float, interval: str) -> np.ndarray:
+    """Return how many sd the interval of each item reaches."""
     from scipy.special import ndtri, stdtrit
 
     if not 0 < level < 1:
@@ -102,25 +103,10 @@ def _reach(fit: Fit, level: float, interval: str) -> float:
             f"No interval {interval!r}; there are 't' and 'normal'.{nearest(interval, INTERVALS)}"
         )
     if interval == "normal":
-        return float(ndtri((1 + level) / 2))
-    n, free = len(fit.design.items), degrees_of_freedom(fit)
-    return float(stdtrit(free, (1 + level) / 2) * np.sqrt(n / free))
-
-
-def degrees_of_freedom(fit: Fit) -> int:
-    """Return the number of items minus that of the coefficients of their easiness.
-
-    Raises:
-        DataError: if there are no more items than coefficients.
-    """
-    n = len(fit.design.items)
-    used = fit.design.roles.count("item") + (not fit.model.response.has_intercept)
-    if n <= used:
-        raise DataError(
-            f"{n} items and {used} coefficients leave nothing to tell the variance between items "
-            "by; use fewer features."
-        )
-    return n - used
+        return np.full(len(found.free), ndtri((1 + level) / 2))
+    least = int(np.argmin(found.free))
+    require_freedom(int(found.levels[least]), int(found.free[least]))
+    return stdtrit(found.free, (1 + level) / 2) * np.sqrt(found.levels / found.free)
 
 
 def _columns(name: str, values: tuple[np.ndarray, ...]) -> dict[str, np.ndarray]:
@@ -128,7 +114,7 @@ def _columns(name: str, values: tuple[np.ndarray, ...]) -> dict[str, np.ndarray]
     return {name + suffix: column for suffix, column in zip(suffixes, values, strict=True)}
 
 
-def _easiness(found: Forecast, reach: float) -> tuple[np.ndarray, ...]:
+def _easiness(found: Forecast, reach: np.ndarray) -> tuple[np.ndarray, ...]:
     mean = found.mean[:, 0]
     se, sd = np.sqrt(found.estimation[:, 0, 0]), np.sqrt(found.total[:, 0, 0])
     return mean, se, sd, mean - reach * sd, mean + reach * sd
@@ -140,7 +126,7 @@ def _slopes(found: Forecast) -> tuple[np.ndarray, np.ndarray]:
     return np.asarray(both[0]), np.asarray(both[1])
 
 
-def _discrimination(found: Forecast, reach: float) -> tuple[np.ndarray, ...]:
+def _discrimination(found: Forecast, reach: np.ndarray) -> tuple[np.ndarray, ...]:
     slope, change = _slopes(found)
     se, sd = np.sqrt(found.estimation[:, 1, 1]), np.sqrt(found.total[:, 1, 1])
     limits = (
@@ -150,7 +136,7 @@ def _discrimination(found: Forecast, reach: float) -> tuple[np.ndarray, ...]:
     return slope, change * se, change * sd, *limits
 
 
-def _difficulty(found: Forecast, reach: float) -> tuple[np.ndarray, ...]:
+def _difficulty(found: Forecast, reach: np.ndarray) -> tuple[np.ndarray, ...]:
     from scipy.special import ndtr
 
     slope, change = _slopes(found)
@@ -160,11 +146,11 @@ def _difficulty(found: Forecast, reach: float) -> tuple[np.ndarray, ...]:
         np.sqrt(np.einsum("ia,iab,ib->i", gradient, covariance, gradient))
         for covariance in (found.estimation, found.total)
     )
-    lower, upper = (_quantile(found, float(ndtr(side * reach))) for side in (-1, 1))
+    lower, upper = (_quantile(found, ndtr(side * reach)) for side in (-1, 1))
     return difficulty, se, sd, lower, upper
 
 
-def _quantile(found: Forecast, probability: float) -> np.ndarray:
+def _quantile(found: Forecast, probability: np.ndarray) -> np.ndarray:
     """Return a quantile of -e / a of each item.
 
         P(-e / a <= t) = integral of P(e >= -t a | a) over the predictor of a

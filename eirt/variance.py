@@ -11,7 +11,7 @@ from jaxtyping import Float
 from eirt._config import double_precision
 from eirt.effects import EASINESS, Target
 from eirt.errors import DataError
-from eirt.forecasts import STEEP, refuse_free
+from eirt.forecasts import STEEP, freedom, item_columns, refuse_free, require_freedom
 from eirt.likelihood.prior import PenalisedObjective
 from eirt.refits import item_level, without_features
 from eirt.results import Fit
@@ -30,16 +30,16 @@ def explained_variance(full: Fit, null: Fit | None = None, level: float = 0.95) 
     The variance of x'beta is over the items of the fit, their features taken as given; tau^2 is
     that of all random terms of items. With unit slopes easiness is difficulty, sign reversed.
     Estimates are corrected for chance: without any effect var(x'beta^) is still positive, and
-    maximum likelihood takes tau^2 too small. With p features, I items, and s^2 for the noise of
-    responses in one item's easiness,
+    maximum likelihood takes tau^2 too small. With p features, I items, d = I - p - 1, and s^2 for
+    the noise of responses in one item's easiness,
 
-        var(x'beta) = var(x'beta^) - tr(C X V X') / (I - 1),   V = cov(beta^) I / (I - p - 1)
-        tau^2 = tau^2_ML + (tau^2_ML + s^2) (p + 1) / (I - p - 1)
+        var(x'beta) = var(x'beta^) - tr(C X V X') / (I - 1),   V = cov(beta^) I / d
+        tau^2 = tau^2_ML + (tau^2_ML + s^2) (p + 1) / d
 
-    so that R^2 is the adjusted R^2 of regression where responses are many. The interval inverts
-    the noncentral F distribution of the Wald statistic of all features, as in regression with
-    given features; beside normal residuals it assumes that their ratio to s^2 is known. Terms of
-    groups of items make it approximate.
+    so that R^2 is the adjusted R^2 of regression where responses are many. (With terms of groups of
+    items, the group with fewest degrees of freedom takes the place of items in I / d.) The interval
+    inverts the noncentral F distribution of the Wald statistic of all features, as in regression
+    with given features; the ratio of tau^2 to s^2 is taken as known.
 
     Args:
         full: a fit with features and random residuals of items, `~ features + (1 | item)`.
@@ -88,30 +88,28 @@ class _Part(NamedTuple):
     Attributes:
         target: the parameter.
         label: its name in tables.
-        x: features, items x columns.
-        places: where their coefficients are in the parameter vector.
+        x: features, cells x columns, with what stands for the constant.
+        places: where coefficients of the last columns are in the parameter vector.
     """
 
     target: Target
     label: str
-    x: Float[np.ndarray, "I k"]
+    x: Float[np.ndarray, "cells k"]
     places: np.ndarray
 
 
 def _explained(fit: Fit) -> Iterator[_Part]:
     """Yield what features explain, constants alone left out."""
-    design = fit.design
-    first = np.unique(design.cell_item, return_index=True)[1]
-    columns = np.flatnonzero([role == "item" for role in design.roles])
-    x = design.x[first][:, columns]
+    x = item_columns(fit)
     if np.ptp(x, axis=0).any():
-        yield _Part(EASINESS, "easiness", x, columns)
+        places = np.flatnonzero([role == "item" for role in fit.design.roles])
+        yield _Part(EASINESS, "easiness", x, places)
     place = sum(fit.model.sizes[: 1 + len(fit.model.effects)])
-    for part in design.parts:
+    for part in fit.design.parts:
         size = part.x.shape[1]
-        if part.target.parameter == STEEP and np.ptp(part.x[first], axis=0).any():
+        if part.target.parameter == STEEP and np.ptp(part.x, axis=0).any():
             label = part.names[0].partition("[")[0]
-            yield _Part(part.target, label, part.x[first], np.arange(place, place + size))
+            yield _Part(part.target, label, part.x, np.arange(place, place + size))
         place += size
 
 
@@ -123,32 +121,38 @@ def _row(part: _Part, full: Fit, null: Fit, level: float) -> tuple:
             f"{(full if residual is None else null).name} has no random residual of items on "
             f"{part.label}: it claims that features explain all; add '(1 | {full.design.item})'."
         )
-    n = len(part.x)
-    # an orthonormal basis of what distinguishes items, however the features are coded
-    left, sizes, _ = np.linalg.svd(part.x - part.x.mean(axis=0), full_matrices=False)
-    basis = left[:, sizes > 1e-9 * sizes[0]]
-    p = basis.shape[1]
-    free = n - p - 1
-    if free < 1:
-        raise DataError(
-            f"{n} items and {p} features leave nothing to tell the residual variance of "
-            f"{part.label} by; use fewer features."
-        )
-    beta, vcov = full.full[part.places], full.vcov.to_numpy()[np.ix_(part.places, part.places)]
-    shifts = basis.T @ part.x @ beta
-    covariance = basis.T @ part.x @ vcov @ part.x.T @ basis
+    new = np.zeros((1, full.model.n_global), bool)
+    levels, free = (int(count[0]) for count in freedom(full.design, part.x, new))
+    require_freedom(levels, free)
+    shifts, covariance, n = _shifts(part, full)
+    p, scale = len(shifts), levels / free
     noise = np.trace(covariance) / p  # tau^2 + s^2, as maximum likelihood has it
+    found = float(shifts @ shifts)
     wald = float(shifts @ np.linalg.solve(covariance, shifts))
-    by_features = max(shifts @ shifts - noise * p * n / free, 0.0) / (n - 1)
-    corrected = residual + noise * (p + 1) / free
-    lower, upper = (
-        _noncentrality(wald * free / (n * p), p, free, tail)
-        * (shifts @ shifts / wald) * (n / free) / (n - 1)
+    by_features = max(found - noise * p * scale, 0.0) / (n - 1)
+    corrected = residual + noise * scale * (p + 1) / n
+    limits = (
+        _noncentrality(wald / (p * scale), p, free, tail) * found / wald * scale / (n - 1)
         for tail in ((1 + level) / 2, (1 - level) / 2)
-    )  # fmt: skip
-    r2, lower, upper = (part / (part + corrected) for part in (by_features, lower, upper))
-    reduction = 1 - residual / before
-    return part.label, n, p, by_features, corrected, r2, lower, upper, before, reduction
+    )
+    shares = (variance / (variance + corrected) for variance in (by_features, *limits))
+    return (part.label, n, p, by_features, corrected, *shares, before, 1 - residual / before)
+
+
+def _shifts(part: _Part, fit: Fit) -> tuple[np.ndarray, np.ndarray, int]:
+    """Return what features do, in an orthonormal basis of what distinguishes items.
+
+    Coding does not matter then: neither that of factors nor where the constant is.
+
+    Returns:
+        Coordinates of x'beta over the items, their covariance, and the number of items.
+    """
+    first = np.unique(fit.design.cell_item, return_index=True)[1]
+    x = part.x[first]
+    left, sizes, _ = np.linalg.svd(x - x.mean(axis=0), full_matrices=False)
+    shape = left[:, sizes > 1e-9 * sizes[0]].T @ x[:, x.shape[1] - len(part.places) :]
+    vcov = fit.vcov.to_numpy()[np.ix_(part.places, part.places)]
+    return shape @ fit.full[part.places], shape @ vcov @ shape.T, len(x)
 
 
 def _residual(fit: Fit, target: Target) -> float | None:

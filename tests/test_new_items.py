@@ -160,6 +160,11 @@ def test_known_groups_of_items_count_by_their_effect(cloned):
     np.testing.assert_allclose(residual, variances["item"], rtol=1e-9)
     pd.testing.assert_frame_equal(unnamed, unknown)
     assert (known["easiness_sd"] < unknown["easiness_sd"]).all()
+    # x describes templates: 15 of them, less two coefficients, tell how new ones vary
+    for table, levels in ((known, 60), (unknown, 15)):
+        reach = (table["easiness_upper"] - table["easiness"]) / table["easiness_sd"]
+        expected = t(levels - 2).ppf(0.975) * np.sqrt(levels / (levels - 2))
+        np.testing.assert_allclose(reach, expected, rtol=1e-9)
 
 
 def test_a_known_group_is_as_certain_as_its_items_say(cloned):
@@ -321,7 +326,7 @@ def test_too_few_items_are_refused(va):
     few = va[va["item"].isin(list(va["item"].cat.categories[[0, 1, 2, 3]]))]
     few = few.assign(a=few["item"].cat.codes % 2, b=few["item"].cat.codes // 2)
     fit = eirt.lltm(few, "~ a * b", check=False, **COLUMNS)
-    with pytest.raises(eirt.DataError, match="4 items and 4 coefficients"):
+    with pytest.raises(eirt.DataError, match=r"4 items \(or groups of them\) and 4 coefficients"):
         fit.predict_items(few)
     assert len(fit.predict_items(few.drop_duplicates("item"), interval="normal")) == 4
 
