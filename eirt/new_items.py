@@ -73,8 +73,8 @@ def predict_items(
     >>> columns = ["difficulty", "difficulty_se", "difficulty_lower", "difficulty_upper"]
     >>> fit.predict_items(new)[columns].round(2)
        difficulty  difficulty_se  difficulty_lower  difficulty_upper
-    0       -0.01           0.19             -0.92              0.89
-    1        2.09           0.19              1.18              3.00
+    0       -0.01           0.19             -0.94              0.91
+    1        2.09           0.19              1.16              3.02
     """
     import pandas as pd
 

@@ -123,7 +123,7 @@ def cross_validate(
     ... )
     >>> found.summary.round(3)
        persons  responses  log_density  log_density_se
-    0      316       7584       -0.544           0.008
+    0      316       7584       -0.543           0.008
     """
     import pandas as pd
 
