@@ -8,6 +8,8 @@ import jax.numpy as jnp
 import numpy as np
 from jaxtyping import Array, Float, PyTree
 
+UNROLLED = 4  # matrices so small are factored and solved by plain arithmetic
+
 
 class Grid(NamedTuple):
     """Nodes and log weights of a quadrature rule against the standard normal density.
@@ -76,9 +78,55 @@ def cholesky_logdet(factor: Float[Array, "n n"]) -> Float[Array, ""]:
     return 2.0 * jnp.sum(jnp.log(jnp.diagonal(factor, axis1=-2, axis2=-1)), axis=-1)
 
 
-def cholesky_solve(factor: Float[Array, "n n"], b: Float[Array, " n"]) -> Float[Array, " n"]:
+def cholesky(matrix: Float[Array, "n n"]) -> Float[Array, "n n"]:
+    """Return the lower Cholesky factor; not a number where the matrix is not positive definite.
+
+    Small matrices, of which there is one a person, are factored by plain arithmetic: batches of
+    library calls are slower, and several at once can block each other.
+
+    >>> cholesky(jnp.asarray([[4.0, 2.0], [2.0, 2.0]])).tolist()
+    [[2.0, 0.0], [1.0, 1.0]]
+    """
+    n = len(matrix)
+    if n > UNROLLED:
+        return jnp.linalg.cholesky(matrix)
+    rows: list[list[Array]] = []
+    for i in range(n):
+        row: list[Array] = []
+        for j in range(i + 1):
+            above = rows[j] if j < i else row
+            rest = matrix[i, j] - sum(row[k] * above[k] for k in range(j))
+            row.append(rest / rows[j][j] if j < i else jnp.sqrt(rest))
+        rows.append(row)
+    full = [jnp.stack(row + [jnp.zeros_like(row[0])] * (n - len(row))) for row in rows]
+    return jnp.stack(full) if n else matrix
+
+
+def lower_solve(factor: Float[Array, "n n"], b: Float[Array, "n ..."]) -> Float[Array, "n ..."]:
+    """Solve L x = b."""
+    n = len(factor)
+    if n > UNROLLED:
+        return jax.scipy.linalg.solve_triangular(factor, b, lower=True)
+    x: list[Array] = []
+    for i in range(n):
+        x.append((b[i] - sum(factor[i, k] * x[k] for k in range(i))) / factor[i, i])
+    return jnp.stack(x) if n else b
+
+
+def upper_solve(factor: Float[Array, "n n"], b: Float[Array, "n ..."]) -> Float[Array, "n ..."]:
+    """Solve L'x = b."""
+    n = len(factor)
+    if n > UNROLLED:
+        return jax.scipy.linalg.solve_triangular(factor, b, lower=True, trans=1)
+    x: dict[int, Array] = {}
+    for i in reversed(range(n)):
+        x[i] = (b[i] - sum(factor[k, i] * x[k] for k in range(i + 1, n))) / factor[i, i]
+    return jnp.stack([x[i] for i in range(n)]) if n else b
+
+
+def cholesky_solve(factor: Float[Array, "n n"], b: Float[Array, "n ..."]) -> Float[Array, "n ..."]:
     """Solve (L L') x = b."""
-    return jax.scipy.linalg.cho_solve((factor, True), b)
+    return upper_solve(factor, lower_solve(factor, b))
 
 
 def newton_mode(
@@ -105,21 +153,25 @@ def newton_mode(
     """
 
     def unfinished(state: tuple) -> Array:
-        _, _, _, decrement, _, _, count = state
-        return (count < most) & (decrement > tolerance)
+        _, value, _, decrement, _, _, count = state
+        lost = (count > 0) & jnp.isneginf(value)  # the start itself is no number
+        return (count < most) & (decrement > tolerance) & ~lost
 
     def advance(state: tuple) -> tuple:
         point, value, step, decrement, extra, length, count = state
         trial = jax.tree.map(lambda at, by: at + length * by, point, step)
         new_value, new_step, new_decrement, new_extra = expand(trial)
-        slack = 1e-12 * jnp.abs(value)
+        slack = jnp.where(count > 0, 1e-12 * jnp.abs(value), 0.0)
         better = (new_value >= value - slack) & (new_decrement >= 0)
         kept = (point, value, step, decrement, extra, length / 2, count + 1)
         fresh = (new_extra, jnp.ones_like(length), count + 1)
         moved = (trial, new_value, new_step, new_decrement, *fresh)
         return jax.tree.map(lambda new, old: jnp.where(better, new, old), moved, kept)
 
-    first = expand(start)
-    state = (start, *first, jnp.ones_like(first[0]), 1)
+    # the first pass evaluates the start: `expand` is compiled once
+    shapes = jax.eval_shape(expand, start)
+    value, step, decrement, extra = jax.tree.map(lambda x: jnp.zeros(x.shape, x.dtype), shapes)
+    before = (value - jnp.inf, step, decrement + jnp.inf, extra)
+    state = (start, *before, jnp.ones_like(value), 0)
     mode, _, _, _, extra, _, _ = jax.lax.while_loop(unfinished, advance, state)
     return mode, extra

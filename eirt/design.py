@@ -186,6 +186,8 @@ def build(
     if group:
         obs_person, persons = factor_codes(frame, group)
     obs_item, items = factor_codes(frame, [item]) if item else (np.zeros(len(y), int), np.zeros(0))
+    if item in group:
+        obs_item = np.zeros_like(obs_item)
     cell = combine(frame, _cell_columns(frame, asked, group, item))
     first = first_of(cell)
     x, x_names, spec = model_matrix(formula.fixed, frame, first)
@@ -235,7 +237,7 @@ def _cell_columns(
     frame: pd.DataFrame, asked: Sequence[Explained], person: tuple[str, ...], item: str | None
 ) -> list[str]:
     """Return the columns whose combinations can differ in the predictors of cells."""
-    key = [item] if item else []
+    key = [item] if item and item not in person else []
     for explained in asked:
         if explained.parameter not in ("ability", "spread"):
             key += variables(explained.formula.fixed)

@@ -13,8 +13,9 @@ from eirt.progress import Progress
 from eirt.starts import rough_covariance
 
 FINISHED = 1e-16  # Newton decrement at which no digit is left to gain
-CLOSE = 1e-2  # largest gradient at which BFGS hands over to Newton
-MOVED = 1e-5  # Newton decrement of a step that changes the information noticeably
+CLOSE = 1e-3  # largest gradient at which BFGS hands over to Newton
+GAINED = 1e-8  # gain of log-likelihood at which it hands over, too
+MOVED = 1e-7  # Newton decrement of a step that changes the information noticeably
 ROUNDING = 1e-12  # of a log-likelihood
 
 
@@ -121,7 +122,7 @@ class QuasiNewton(Optimiser):
         import scipy.optimize
 
         n = objective.design.n_obs
-        best = _Best(psi)
+        best, before = _Best(psi), -np.inf
 
         def negative(at: np.ndarray) -> tuple[float, np.ndarray]:
             value, gradient = objective.value_and_grad(at)
@@ -131,7 +132,11 @@ class QuasiNewton(Optimiser):
             return -value / n, -gradient / n
 
         def callback(intermediate_result: scipy.optimize.OptimizeResult) -> None:
+            nonlocal before
             report(best.value, float(np.max(np.abs(best.gradient), initial=0.0)) / n)
+            gain, before = best.value - before, best.value
+            if gain < max(GAINED, ROUNDING * abs(before)):
+                raise StopIteration
 
         try:
             found = scipy.optimize.minimize(

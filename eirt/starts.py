@@ -18,13 +18,16 @@ from eirt.likelihood import (
     Quadrature,
 )
 from eirt.likelihood.cells import Data, cell_parameters
+from eirt.likelihood.table import tabulated
 from eirt.model import Model, global_offsets, parameter_names
 from eirt.parts import Part
 from eirt.restrictions import restrict
+from eirt.terms import Term
 
 REACH = 6.5
 MOST_NODES = 401  # beyond, nodes at each person's own mode are cheaper
-OTHER_SD = 0.5  # where standard deviations of items, raters, ... start
+OTHER_SD = 0.5  # where standard deviations of slopes of items, raters, ... start
+START_SD = (0.3, 3.0)
 TOLD = 0.2  # about what one response tells of its predictor
 MOST_PRODUCTS = 3e9  # persons x nodes x pairs of responses
 SPACING = 1.1  # of shared nodes, in posterior standard deviations
@@ -52,8 +55,30 @@ def start_values(model: Model, design: Design) -> np.ndarray:
         counts = np.bincount(design.y.astype(int), minlength=design.n_categories)
         proportions = counts / counts.sum()
     aux = np.tile(model.response.start_aux(proportions), model.n_sets)
-    thetas = [e.covariance.start(1.0 if e.local else OTHER_SD) for e in model.effects]
+    thetas = [
+        effect.covariance.start(_start_sd(model, design, term, beta, inflation))
+        for effect, term in zip(model.effects, design.terms, strict=True)
+    ]
     return model.pack(inflation * beta, thetas, start_parts(model, design), aux)
+
+
+def _start_sd(
+    model: Model, design: Design, term: Term, beta: np.ndarray, inflation: float
+) -> float:
+    """Return about the sd of the effects of a term: that of its levels' means, less their noise.
+
+    Source: as the moment estimator of DerSimonian & Laird (1986).
+    """
+    if term.effects != ("(Intercept)",):
+        return 1.0 if term.local else OTHER_SD
+    level = design.obs_person if term.index is None else term.index[design.obs_cell]
+    eta, n = _marginal(model, design, level, len(term.levels))
+    fitted = (design.x @ beta)[design.obs_cell]
+    fitted += (design.person_x @ beta[design.person_columns])[design.obs_person]
+    residual = eta - np.bincount(level, fitted) / n
+    centred = residual - np.average(residual, weights=n)
+    variance = np.average(centred**2, weights=n) - len(n) / (TOLD * n.sum())
+    return float(np.clip(inflation * np.sqrt(max(variance, 0.0)), *START_SD))
 
 
 def start_parts(model: Model, design: Design) -> list[np.ndarray]:
@@ -106,7 +131,7 @@ def default_likelihood(model: Model, design: Design, start: np.ndarray) -> Likel
 
 def _heavy(model: Model, design: Design, nodes: int) -> bool:
     """Return whether the information on shared nodes takes long: no products for it to use."""
-    if design.complete and model.response.canonical:
+    if tabulated(model, design):
         return False
     slots = design.n_obs / len(design.persons)
     return len(design.persons) * nodes * slots**2 > MOST_PRODUCTS
@@ -133,7 +158,7 @@ def _told(model: Model, start: Array, data: Data, none: Array, cell: Array, abov
     )
 
 
-def rough_covariance(objective: Objective, chunk: int = 100_000) -> np.ndarray:
+def rough_covariance(objective: Objective) -> np.ndarray:
     """Return about the covariance of the free parameters, without fitting anything.
 
         (X'X)^-1 {X'X / w + sum over terms of sd^2 X'ZZ'X} (X'X)^-1
@@ -144,19 +169,10 @@ def rough_covariance(objective: Objective, chunk: int = 100_000) -> np.ndarray:
     """
     model, design = objective.model, objective.design
     p = model.n_fixed
-    gram = np.zeros((p, p))
-    sums = [np.zeros((len(term.levels), len(term.effects), p)) for term in design.terms]
-    for begin in range(0, design.n_obs, chunk):
-        obs = np.arange(begin, min(begin + chunk, design.n_obs))
-        x, cell = design.x_of(obs), design.obs_cell[obs]
-        gram += x.T @ x
-        for term, total in zip(design.terms, sums, strict=True):
-            level = design.obs_person[obs] if term.index is None else term.index[cell]
-            np.add.at(total, level, term.z[cell][:, :, None] * x[:, None, :])
+    gram, sums = _sums_of_products(design)
     middle = gram / TOLD
     for term, total in zip(design.terms, sums, strict=True):
-        flat = total.reshape(len(total) * total.shape[1], p)
-        middle += (1.0 if term.local else OTHER_SD) ** 2 * flat.T @ flat
+        middle += (1.0 if term.local else OTHER_SD) ** 2 * total.T @ total
     inverse = np.linalg.pinv(gram, hermitian=True)
     covariance = np.eye(sum(model.sizes)) / (TOLD * design.n_obs / model.n_items)
     covariance[:p, :p] = inverse @ middle @ inverse + 1e-12 * np.trace(inverse) * np.eye(p)
@@ -171,6 +187,34 @@ def rough_covariance(objective: Objective, chunk: int = 100_000) -> np.ndarray:
     select = (source[:, None] == np.arange(source.max(initial=-1) + 1)).astype(float)
     covariance = select.T @ covariance @ select
     return (covariance + covariance.T) / 2
+
+
+def _sums_of_products(design: Design) -> tuple[np.ndarray, list[np.ndarray]]:
+    """Return X'X and, for each term, Z'X with a row for each effect of each level."""
+    import scipy.sparse
+
+    shape = (len(design.persons), len(design.x))
+    places = (design.obs_person, design.obs_cell)
+    answered = scipy.sparse.coo_array((np.ones(design.n_obs), places), shape).tocsr()
+    of_cells, of_persons = design.x, np.zeros((shape[0], design.x.shape[1]))
+    of_persons[:, design.person_columns] = design.person_x
+    n_cell, n_person = answered.sum(axis=0), answered.sum(axis=1)
+    cross = of_persons.T @ (answered @ of_cells)
+    gram = cross + cross.T
+    gram += (of_cells.T * n_cell) @ of_cells + (of_persons.T * n_person) @ of_persons
+    by_cell = n_cell[:, None] * of_cells + answered.T @ of_persons
+    sums = []
+    for term in design.terms:
+        if term.index is None:
+            both = (term.z[:, :, None] * of_cells[:, None, :]).reshape(shape[1], -1)
+            own = (answered @ term.z)[:, :, None] * of_persons[:, None, :]
+            total = answered @ both + own.reshape(shape[0], -1)
+        else:
+            both = term.z[:, :, None] * by_cell[:, None, :]
+            total = np.zeros((len(term.levels), *both.shape[1:]))
+            np.add.at(total, term.index, both)
+        sums.append(total.reshape(-1, of_cells.shape[1]))
+    return gram, sums
 
 
 def _rough_variance(design: Design, part: Part) -> np.ndarray:

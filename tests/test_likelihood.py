@@ -18,8 +18,8 @@ from eirt.design import build
 from eirt.effects import Linear, LogLinear, Unit
 from eirt.formula import parse
 from eirt.likelihood.base import Objective
-from eirt.likelihood.complete import Complete
-from eirt.likelihood.incidence import incidence
+from eirt.likelihood.canonical import Canonical
+from eirt.likelihood.incidence import Aligned, incidence
 from eirt.likelihood.quadrature import QuadratureObjective
 from eirt.model import Model, parameter_names, part_sizes
 from eirt.restrictions import restrict
@@ -208,7 +208,13 @@ CASES = {
         BY_ITEM | {"ability": ("~ 1 + (1 | part)", (0,))},
     ),
 }
-COMPLETE = "nested explained"
+COMPLETE = (
+    "quadrature 2pl, latent regression",
+    "quadrature 2d, groups",
+    "nested",
+    "nested explained",
+)
+ALIKE = ("quadrature rasch", "nested of groups")  # persons of equal scores are one
 FAMILIES = [eirt.Bernoulli(), eirt.Bernoulli("probit"), eirt.Cumulative(), eirt.Poisson()]
 
 
@@ -330,10 +336,9 @@ def log_joint_of(objective, psi):
 
 def dense(objective, psi):
     """Return f(x, u) of all responses."""
-    log_joint = log_joint_of(objective, psi)
 
     def total(x, u):
-        log_prob, log_prior = log_joint(x, u)
+        log_prob, log_prior = log_joint_of(objective, psi)(x, u)
         return jnp.sum(log_prob) + log_prior
 
     return total
@@ -367,12 +372,14 @@ def test_one_factor_against_numerical_integration(likelihood, family):
 
 
 def flat_mode(function, at):
-    """Return the maximiser of a function of a vector and its negative Hessian there."""
-    gradient, hessian = jax.jit(jax.grad(function)), jax.jit(jax.hessian(function))
-    for _ in range(8):
-        at = at - jnp.linalg.solve(hessian(at), gradient(at))
-    assert np.abs(gradient(at)).max() < 1e-9
-    return at, -np.asarray(hessian(at))
+    """Return the maximiser of a function of a vector, the maximum, and the negative Hessian."""
+    expand = jax.jit(lambda v: (function(v), jax.grad(function)(v), jax.hessian(function)(v)))
+    for _ in range(9):
+        value, gradient, hessian = map(np.asarray, expand(at))
+        if np.abs(gradient).max() < 1e-9:
+            return at, float(value), -hessian
+        at = at - np.linalg.solve(hessian, gradient)
+    raise AssertionError("no maximum found")
 
 
 def check_laplace(objective, psi):
@@ -384,9 +391,9 @@ def check_laplace(objective, psi):
         return log_joint(v[:size].reshape(shape), v[size:])
 
     value, _ = objective.value_and_grad(psi)
-    start = jnp.concatenate([objective.mode.x.ravel(), objective.mode.u])
-    mode, curvature = flat_mode(flat, start)
-    expected = float(flat(mode)) - np.linalg.slogdet(curvature)[1] / 2
+    start = np.concatenate([np.ravel(objective.mode.x), objective.mode.u])
+    mode, top, curvature = flat_mode(flat, start)
+    expected = top - np.linalg.slogdet(curvature)[1] / 2
     assert value == pytest.approx(expected, abs=1e-8)
     moments = objective.moments(psi)
     covariance = np.linalg.inv(curvature)
@@ -417,12 +424,12 @@ def test_laplace_with_slopes_against_dense_hessian(case, missing):
 
 def person_integral(objective, psi):
     """Return f(u) for one effect a person: each by a fine rectangle rule of their own."""
-    log_joint = log_joint_of(objective, psi)
-    nodes = jnp.linspace(-8, 8, 161)
-    weight = jnp.log(nodes[1] - nodes[0]) - jnp.log(2 * jnp.pi) / 2 - nodes**2 / 2
+    nodes = np.linspace(-8, 8, 161)
+    weight = np.log(nodes[1] - nodes[0]) - np.log(2 * np.pi) / 2 - nodes**2 / 2
     person = objective.design.obs_person
 
     def f(u):
+        log_joint = log_joint_of(objective, psi)
         table = jax.vmap(lambda x: log_joint(jnp.full((N_PERSONS, 1), x), u)[0])(nodes)
         persons = jax.ops.segment_sum(table.T, person, N_PERSONS)
         return jnp.sum(jax.nn.logsumexp(persons + weight, axis=1)) - u @ u / 2
@@ -433,8 +440,8 @@ def person_integral(objective, psi):
 def check_nested(objective, psi):
     f = person_integral(objective, psi)
     value, _ = objective.value_and_grad(psi)
-    mode, curvature = flat_mode(f, jnp.asarray(objective.mode))
-    expected = float(f(mode)) - np.linalg.slogdet(curvature)[1] / 2
+    mode, top, curvature = flat_mode(f, objective.mode)
+    expected = top - np.linalg.slogdet(curvature)[1] / 2
     assert value == pytest.approx(expected, abs=1e-6)
     moments = objective.moments(psi)
     np.testing.assert_allclose(moments.others, mode, atol=1e-6)
@@ -512,42 +519,75 @@ def test_order_of_rows_persons_and_items_changes_nothing(case):
 def test_storage_and_blocks_change_nothing(case):
     formula, likelihood, options = CASES[case]
     objective, psi = bind(formula, likelihood, frame=small_data(missing=True), **options)
+    found = []
+    for dense, block in ((True, 14), (True, 3), (False, 5)):
+        store(objective, dense, block)
+        found.append((*objective.value_and_grad(psi), objective.information(psi)))
+    for value, gradient, information in found[1:]:
+        assert value == pytest.approx(found[0][0], abs=1e-9)
+        np.testing.assert_allclose(gradient, found[0][1], atol=1e-8)
+        np.testing.assert_allclose(information, found[0][2], atol=1e-6)
+
+
+def store(objective, dense, block):
+    objective.who = jax.device_put(incidence(objective.design, dense, block))
+    objective.how = objective.how._replace(block=block)
+    if not isinstance(objective, QuadratureObjective):
+        objective.inner = objective.inner._replace(who=objective.who)
+
+
+@pytest.mark.parametrize("case", ["nested", "nested explained"])
+@double_precision
+def test_projections_leave_nothing(case):
+    formula, likelihood, options = CASES[case]
+    objective, psi = bind(formula, likelihood, frame=small_data(missing=True), **options)
+    assert isinstance(objective.who, Canonical)
     value, gradient = objective.value_and_grad(psi)
-    quadrature = isinstance(objective, QuadratureObjective)
-    information = objective.information(psi) if quadrature else None
-    for dense_storage, block in ((True, 3), (False, 5)):
-        who = jax.device_put(incidence(objective.design, dense_storage, block))
-        how = objective.how._replace(block=block)
-        if quadrature:
-            objective.who, objective.how = who, how
-            np.testing.assert_allclose(objective.information(psi), information, atol=1e-8)
-        else:
-            objective.inner, objective.how = objective.inner._replace(who=who), how
-        there, slope = objective.value_and_grad(psi)
-        assert there == pytest.approx(value, abs=1e-9)
-        np.testing.assert_allclose(slope, gradient, atol=1e-8)
+    store(objective, True, 14)
+    there, slope = objective.value_and_grad(psi)
+    assert there == pytest.approx(value, abs=1e-8)
+    np.testing.assert_allclose(slope, gradient, atol=1e-7)
+
+
+@pytest.mark.parametrize("missing", [False, True], ids=["complete", "incomplete"])
+@pytest.mark.parametrize(
+    "case",
+    ["adaptive slopes", "laplace explained", "nested adaptive 2d"],
+)
+@double_precision
+def test_looking_cells_up_changes_nothing(case, missing):
+    formula, likelihood, options = CASES[case]
+    objective, psi = bind(formula, likelihood, frame=small_data(missing=missing), **options)
+    assert isinstance(objective.setting.who, Aligned)
+    value, gradient = objective.value_and_grad(psi)
+    information, moments = objective.information(psi), objective.moments(psi)
+    who = jax.device_put(incidence(objective.design, False))
+    objective.setting = objective.setting._replace(who=who)
+    there, slope = objective.value_and_grad(psi)
+    assert there == pytest.approx(value, abs=1e-9)
+    np.testing.assert_allclose(slope, gradient, atol=1e-8)
+    np.testing.assert_allclose(objective.information(psi), information, atol=1e-6)
+    for one, other in zip(objective.moments(psi), moments, strict=True):
+        np.testing.assert_allclose(one, other, atol=1e-8)
 
 
 @double_precision
 def test_products_for_complete_data_change_nothing():
-    for case in ("quadrature 2pl, latent regression", "quadrature 2d, groups", "nested", COMPLETE):
+    for case in COMPLETE + ALIKE:
         formula, likelihood, options = CASES[case]
         objective, psi = bind(formula, likelihood, **options)
-        quadrature = isinstance(objective, QuadratureObjective)
-        who = objective.who if quadrature else objective.inner.who
-        assert isinstance(who, Complete)
+        assert isinstance(objective.who, Canonical)
+        assert (len(objective.who.weight) < N_PERSONS) == (case in ALIKE)
+        moments = objective.moments(psi)
         value, gradient = objective.value_and_grad(psi)
         information = objective.information(psi)
-        other = jax.device_put(incidence(objective.design, True, 7))
-        objective.how = objective.how._replace(block=7)
-        if quadrature:
-            objective.who = other
-        else:
-            objective.inner = objective.inner._replace(who=other)
+        store(objective, True, 7)
         there, slope = objective.value_and_grad(psi)
         assert there == pytest.approx(value, abs=1e-9)
         np.testing.assert_allclose(slope, gradient, atol=1e-8)
         np.testing.assert_allclose(objective.information(psi), information, atol=1e-6)
+        for one, other in zip(objective.moments(psi), moments, strict=True):
+            np.testing.assert_allclose(one, other, atol=1e-8)
 
 
 # ---- refusals --------------------------------------------------------------------------------

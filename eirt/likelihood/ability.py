@@ -14,7 +14,7 @@ import jax
 import jax.numpy as jnp
 from jaxtyping import Array, Float
 
-from eirt._math import Grid
+from eirt._math import Grid, cholesky, cholesky_logdet, cholesky_solve, lower_solve
 from eirt.model import Standing
 
 
@@ -32,12 +32,11 @@ def natural(
         centre: what they predict on average.
         spreads: whether variances differ between persons.
     """
-    solve = jax.scipy.linalg.solve_triangular
-    mean = solve(factor, (person.mean - centre.mean) * jnp.exp(-centre.log_sd), lower=True)
+    mean = lower_solve(factor, (person.mean - centre.mean) * jnp.exp(-centre.log_sd))
     if not spreads:
         return mean
     relative = jnp.exp(person.log_sd - centre.log_sd)
-    half = solve(factor, factor / relative[:, None], lower=True)  # V^-1/2
+    half = lower_solve(factor, factor / relative[:, None])  # V^-1/2
     precision = half.T @ half
     return jnp.concatenate([precision @ mean, ((jnp.eye(len(mean)) - precision) / 2).ravel()])
 
@@ -60,7 +59,7 @@ def mean_of(coefficients: Float[Array, " s"], dimension: int) -> Float[Array, " 
     linear = coefficients[:dimension]
     if len(coefficients) == dimension:
         return linear
-    return jnp.linalg.solve(precision_of(coefficients, dimension), linear)
+    return cholesky_solve(cholesky(precision_of(coefficients, dimension)), linear)
 
 
 def partition(coefficients: Float[Array, " s"], dimension: int) -> Float[Array, ""]:
@@ -68,7 +67,7 @@ def partition(coefficients: Float[Array, " s"], dimension: int) -> Float[Array, 
     half = coefficients[:dimension] @ mean_of(coefficients, dimension) / 2
     if len(coefficients) == dimension:
         return half
-    return half - jnp.linalg.slogdet(precision_of(coefficients, dimension))[1] / 2
+    return half - cholesky_logdet(cholesky(precision_of(coefficients, dimension))) / 2
 
 
 def log_ratio(x: Float[Array, " D"], coefficients: Float[Array, " s"]) -> Float[Array, ""]:

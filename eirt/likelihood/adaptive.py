@@ -21,7 +21,9 @@ from eirt.design import Design
 from eirt.likelihood.ability import partition, statistics
 from eirt.likelihood.arrowhead import Information, Setting, cells_of, each_response, prior_of
 from eirt.likelihood.base import Likelihood, Objective, Terms
+from eirt.likelihood.carry import Direct
 from eirt.likelihood.cells import derivatives_at, flatten
+from eirt.likelihood.incidence import Padded
 from eirt.likelihood.joint import integral_and_gradient, nodes_of_persons
 from eirt.likelihood.laplace import JointObjective
 from eirt.model import Model
@@ -77,7 +79,7 @@ class AdaptiveObjective(JointObjective):
         restriction: Restriction,
     ):
         super().__init__(nodes, information, model, design, restriction)
-        slots = self.setting.who.rows.shape[1] * (1 + model.dimension + model.response.n_aux)
+        slots = self.setting.who.present.shape[1] * (1 + model.dimension + model.response.n_aux)
         self.block = max(1, ELEMENTS // (slots * len(self.grid.log_weights)))
 
     def newton_terms(self, psi: np.ndarray) -> Terms:
@@ -129,35 +131,37 @@ def _information(
         return prior_of(model, free, setting)
 
     jacobian = jax.jacfwd(flat_cells)(psi)
-    m = jacobian.shape[1]
+    n_cells, m, n_free = jacobian.shape
+    carry = Direct(jacobian)
     natural = prior(psi)
     size = natural.shape[1]
     moving = jax.jacfwd(prior)(psi) if model.varied else jnp.zeros((*natural.shape, len(psi)))
-    y, cells = each_response(cells_of(model, psi, none, setting), setting)
-    cell = data.row_cell[setting.who.rows]
+    cells = cells_of(model, psi, none, setting)
     moments = jax.vmap(jax.vmap(statistics, (0, None)), (0, None))(nodes, size)
 
     def add(total: Sums, part: tuple) -> tuple[Sums, None]:
-        y, cells, cell, present, w, x, stats, move = part
-        present = present[:, :, None]
+        who, w, x, stats, move = part
+        y, own = each_response(cells, Setting(data, who))
+        present = who.present[:, :, None]
         each = jax.vmap(jax.vmap(functools.partial(derivatives_at, model, m), (0, 0, None)))
-        gradient, hessian = jax.vmap(each, (None, None, 1), 2)(cells, y, x)
+        gradient, hessian = jax.vmap(each, (None, None, 1), 2)(own, y, x)
         gradient = gradient * present[..., None]
-        scores = jnp.einsum("njkm,njmp->nkp", gradient, jacobian[cell])
+        by_node = jnp.swapaxes(gradient, 1, 2).reshape(*w.shape, -1)
+        cell = data.row_cell[who.rows] if isinstance(who, Padded) else None
+        scores = carry.scores(by_node, cell)
         scores = scores + jnp.einsum("nks,nsp->nkp", stats, move)
         centred = scores - jnp.einsum("nk,nkp->np", w, scores)[:, None, :]
         lost = jnp.einsum("nkp,nkq->pq", centred * w[:, :, None], centred)
         expected = jnp.einsum("nk,njkm->njm", w, gradient)
         curvature = -jnp.einsum("nk,njkmo->njmo", w, hessian) * present[..., None]
         return Sums(
-            total.score.at[cell].add(expected),
-            total.curvature.at[cell].add(curvature),
+            total.score + who.by_cell(expected, data.row_cell, n_cells),
+            total.curvature + who.by_cell(curvature, data.row_cell, n_cells),
             total.lost + lost,
         ), None
 
-    n_cells, _, n_free = jacobian.shape
     empty = Sums(jnp.zeros((n_cells, m)), jnp.zeros((n_cells, m, m)), jnp.zeros((n_free, n_free)))
-    parts = (y, cells, cell, setting.who.present, weights, nodes, moments, moving)
+    parts = (setting.who, weights, nodes, moments, moving)
     sums = _over_blocks(add, empty, parts, block)
     expected = jnp.einsum("nk,nks->ns", weights, moments)
     normaliser = functools.partial(partition, dimension=model.dimension)
@@ -170,9 +174,7 @@ def _information(
         there = prior(free)
         return cells_part + jnp.sum(expected * there) - jnp.sum(jax.vmap(normaliser)(there))
 
-    flat = jacobian.reshape(-1, n_free)
-    through = jnp.einsum("cmo,cop->cmp", sums.curvature, jacobian)
-    complete = flat.T @ through.reshape(flat.shape)
+    complete = carry.blocks(sums.curvature)
     observed = complete - jax.hessian(linearised)(psi) - sums.lost
     if model.varied:
         spread = jax.vmap(jax.hessian(normaliser))(natural)

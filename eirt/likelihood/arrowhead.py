@@ -15,10 +15,10 @@ import jax
 import jax.numpy as jnp
 from jaxtyping import Array, Float, Int
 
-from eirt._math import cholesky_logdet, cholesky_solve
+from eirt._math import cholesky, cholesky_logdet, cholesky_solve, lower_solve
 from eirt.likelihood.ability import precision_of
 from eirt.likelihood.cells import Data, cell_parameters, flatten, moves, person_prior
-from eirt.likelihood.incidence import Padded
+from eirt.likelihood.incidence import Padded, Slots
 from eirt.model import CellParameters, Model
 
 Information = Literal["observed", "expected", "safe"]
@@ -38,27 +38,31 @@ class Arrow(NamedTuple):
     Attributes:
         persons: factors of the persons' blocks.
         shares: coupling of each person with the other effects of each response.
-        places: where those effects stand.
+        places: where those effects stand; one list where it is that of all persons.
         others: factor of the Schur complement.
     """
 
     persons: Float[Array, "N D D"]
     shares: Float[Array, "N S D"]
-    places: Int[Array, "N S"]
+    places: Int[Array, "*N S"]
     others: Float[Array, "U U"]
 
     def logdet(self) -> Array:
         """Return log|H|."""
         return jnp.sum(cholesky_logdet(self.persons)) + cholesky_logdet(self.others)
 
+    @property
+    def _each(self) -> str:
+        return "s" if self.places.ndim == 1 else "ns"
+
     def to_persons(self, u: Float[Array, " U"]) -> Float[Array, "N D"]:
         """Return the coupling times other effects."""
-        return jnp.einsum("nsd,ns->nd", self.shares, u[self.places])
+        return jnp.einsum(f"nsd,{self._each}->nd", self.shares, u[self.places])
 
     def to_others(self, x: Float[Array, "N D"]) -> Float[Array, " U"]:
         """Return the transposed coupling times effects of persons."""
-        empty = jnp.zeros(len(self.others))
-        return empty.at[self.places].add(jnp.einsum("nsd,nd->ns", self.shares, x))
+        coupled = jnp.einsum(f"nsd,nd->{self._each}", self.shares, x)
+        return jnp.zeros(len(self.others)).at[self.places].add(coupled)
 
     def solve(self, b: Effects) -> Effects:
         """Solve H e = b."""
@@ -74,7 +78,7 @@ class Setting(NamedTuple):
     """Arrays of the joint integrand."""
 
     data: Data
-    who: Padded
+    who: Slots
 
 
 def cells_of(model: Model, psi: Array, u: Float[Array, " U"], setting: Setting) -> CellParameters:
@@ -91,9 +95,16 @@ def prior_of(model: Model, psi: Array, setting: Setting) -> Float[Array, "N s"]:
 
 def each_response(cells: CellParameters, setting: Setting) -> tuple[Array, CellParameters]:
     """Return response and cell parameters of each response, persons x slots."""
-    data, rows = setting.data, setting.who.rows
-    cell = data.row_cell[rows]
-    return data.row_y[rows], jax.tree.map(lambda leaf: leaf[cell], cells)
+    data, who = setting.data, setting.who
+    y = who.responses(data.row_y)
+    return y, jax.tree.map(lambda leaf: who.of_cells(leaf, data.row_cell), cells)
+
+
+def places_of(who: Slots, data: Data) -> Int[Array, "*N S"]:
+    """Return which other effects move each response of a person."""
+    if isinstance(who, Padded):
+        return who.of_cells(data.cells.places, data.row_cell).reshape(len(who.rows), -1)
+    return data.cells.places.ravel()
 
 
 def _curvature(
@@ -144,28 +155,26 @@ def arrow_at(
     each = jax.vmap(functools.partial(_curvature, model, information), (0, 0, None))
     curvature = jax.vmap(each)(cells, y, effects.x) * who.present[:, :, None, None]
     prior = jax.vmap(precision_of, (0, None))(prior_of(model, psi, setting), model.dimension)
-    persons = jnp.linalg.cholesky(prior + curvature[:, :, m:, m:].sum(axis=1))
+    persons = jax.vmap(cholesky)(prior + curvature[:, :, m:, m:].sum(axis=1))
     n, n_others = len(persons), effects.u.size
     if n_others == 0:
-        shares, places = jnp.zeros((n, 0, model.dimension)), jnp.zeros((n, 0), int)
-        return Arrow(persons, shares, places, jnp.zeros((0, 0)))
+        shares, none = jnp.zeros((n, 0, model.dimension)), jnp.zeros(0, int)
+        return Arrow(persons, shares, none, jnp.zeros((0, 0)))
     moved = moves(model, data.restriction.expand(psi), data, effects.u)
-    cell = data.row_cell[who.rows]
-    shares = jnp.einsum("njmq,njmd->njqd", moved.first[cell], curvature[:, :, :m, m:])
+    first = who.of_cells(moved.first, data.row_cell)
+    shares = jnp.einsum("njmq,njmd->njqd", first, curvature[:, :, :m, m:])
     shares = shares.reshape(n, -1, model.dimension)
-    places = data.cells.places[cell].reshape(n, -1)
-    by_cell = jnp.zeros((len(moved.first), m, m)).at[cell].add(curvature[:, :, :m, :m])
+    places, n_cells = places_of(who, data), len(moved.first)
+    by_cell = who.by_cell(curvature[:, :, :m, :m], data.row_cell, n_cells)
     own = jnp.einsum("cmq,cmn,cnr->cqr", moved.first, by_cell, moved.first)
     if moved.second is not None and information != "safe":
         slope = jax.vmap(jax.vmap(functools.partial(_slope, model), (0, 0, None)))
         scores = slope(cells, y, effects.x)[:, :, :m] * who.present[:, :, None]
-        total = jnp.zeros((len(own), m)).at[cell].add(scores)
+        total = who.by_cell(scores, data.row_cell, n_cells)
         own = own - jnp.einsum("cm,cmqr->cqr", total, moved.second)
     at = data.cells.places
     others = jnp.eye(n_others).at[at[:, :, None], at[:, None, :]].add(own)
-    half = jax.vmap(functools.partial(jax.scipy.linalg.solve_triangular, lower=True))(
-        persons, jnp.swapaxes(shares, 1, 2)
-    )
+    half = jax.vmap(lower_solve)(persons, jnp.swapaxes(shares, 1, 2))
     schur = others - gram(half, places, n_others)
     return Arrow(persons, shares, places, jnp.linalg.cholesky(schur))
 
@@ -177,16 +186,20 @@ def _slope(
     return flatten(jax.grad(_log_prob, 2)(model, y, cell, x))
 
 
-def gram(half: Float[Array, "N D S"], places: Int[Array, "N S"], size: int) -> Float[Array, "U U"]:
+def gram(half: Float[Array, "N D S"], places: Int[Array, "*N S"], size: int) -> Float[Array, "U U"]:
     """Return the sum over persons of half'half, each person's columns standing at places.
 
     Where a table of persons x effects would be too large, only what is not zero is formed.
     """
-    n, d, _ = half.shape
+    n, d, width = half.shape
+    total = jnp.zeros((size, size))
+    if places.ndim == 1:
+        flat = half.reshape(n * d, width)
+        return total.at[places[:, None], places[None, :]].add(flat.T @ flat)
     if n * d * size <= MOST_DENSE:
         row, column = jnp.arange(n)[:, None, None], jnp.arange(d)[None, :, None]
         table = jnp.zeros((n, d, size)).at[row, column, places[:, None, :]].add(half)
         flat = table.reshape(n * d, size)
         return flat.T @ flat
     blocks = jnp.einsum("nds,ndt->nst", half, half)
-    return jnp.zeros((size, size)).at[places[:, :, None], places[:, None, :]].add(blocks)
+    return total.at[places[:, :, None], places[:, None, :]].add(blocks)

@@ -12,6 +12,7 @@ import jax.numpy as jnp
 import numpy as np
 from jaxtyping import Array, Float
 
+from eirt._math import upper_solve
 from eirt.design import Design
 from eirt.likelihood.cells import Data
 from eirt.model import Model
@@ -44,7 +45,7 @@ def importance_error(
     normals = jax.random.normal(jax.random.key(0), (draws // 2, mode.size))
 
     def log_ratio(z: Array) -> Array:
-        u = mode + jax.scipy.linalg.solve_triangular(factor.T, z)
+        u = mode + upper_solve(factor, z)
         return log_integrand(u) - centre + z @ z / 2
 
     ratios = jax.lax.map(lambda z: jnp.stack([log_ratio(z), log_ratio(-z)]), normals)

@@ -10,7 +10,7 @@ import jax
 import jax.numpy as jnp
 from jaxtyping import Array, Float, Int
 
-from eirt._math import Grid
+from eirt._math import Grid, lower_solve
 from eirt.design import Design
 from eirt.likelihood.ability import mean_of, natural
 from eirt.likelihood.incidence import person_data
@@ -86,7 +86,7 @@ def _centre(
 ) -> tuple[Float[Array, " D"], Float[Array, "D D"]]:
     """Return mean and scale of the spherical effects that average covariates predict."""
     centre, factor = _standing(model, params, data, data.centre), model.local_factor(params)
-    solve = functools.partial(jax.scipy.linalg.solve_triangular, factor, lower=True)
+    solve = functools.partial(lower_solve, factor)
     scale = jnp.eye(model.dimension)
     if model.spreads:
         scale = solve(jnp.exp(centre.log_sd)[:, None] * factor)

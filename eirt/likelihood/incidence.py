@@ -12,10 +12,12 @@ from typing import NamedTuple
 import jax
 import jax.numpy as jnp
 import numpy as np
-from jaxtyping import Array, Float, Int
+from jaxtyping import Array, Float, Int, Shaped
 
 from eirt.design import Design
 from eirt.model import Person
+
+MOSTLY = 0.3  # of persons x cells answered: looking cells up costs more than what is missing
 
 
 class Dense(NamedTuple):
@@ -80,6 +82,56 @@ class Padded(NamedTuple):
         scores = jnp.einsum("nj,njkm->nkjm", self.present, table[self.rows])
         return scores.reshape(*scores.shape[:2], -1)
 
+    def responses(self, row_y: Float[Array, " S"]) -> Float[Array, "N J"]:
+        """Return the responses."""
+        return row_y[self.rows]
+
+    def of_cells(self, leaf: Shaped[Array, "C ..."], row_cell: Int[Array, " S"]) -> Array:
+        """Return what belongs to the cell of each response."""
+        return leaf[row_cell[self.rows]]
+
+    def by_cell(
+        self, values: Float[Array, "N J ..."], row_cell: Int[Array, " S"], n_cells: int
+    ) -> Float[Array, "C ..."]:
+        """Sum over the responses of each cell."""
+        empty = jnp.zeros((n_cells, *values.shape[2:]), values.dtype)
+        return empty.at[row_cell[self.rows]].add(values)
+
+
+class Aligned(NamedTuple):
+    """At most one response of each person to each cell, persons x cells, few of them missing.
+
+    It answers as `Padded` does, without looking anything up.
+
+    Attributes:
+        y: the responses; anything where `present` is 0.
+        present: 1 for a response, 0 where there is none.
+        weight: weight of each person.
+        person: covariates of each person.
+    """
+
+    y: Float[Array, "N C"]
+    present: Float[Array, "N C"]
+    weight: Float[Array, " N"]
+    person: Person
+
+    def responses(self, row_y: Float[Array, " S"]) -> Float[Array, "N C"]:
+        """Return the responses."""
+        return self.y
+
+    def of_cells(self, leaf: Shaped[Array, "C ..."], row_cell: Int[Array, " S"]) -> Array:
+        """Return what belongs to the cell of each response."""
+        return jnp.broadcast_to(leaf, (len(self.y), *leaf.shape))
+
+    def by_cell(
+        self, values: Float[Array, "N C ..."], row_cell: Int[Array, " S"], n_cells: int
+    ) -> Float[Array, "C ..."]:
+        """Sum over the responses of each cell."""
+        return values.sum(axis=0)
+
+
+Slots = Padded | Aligned
+
 
 def person_data(design: Design) -> Person:
     """Return the covariates of persons as arrays."""
@@ -123,6 +175,33 @@ def incidence(design: Design, dense: bool, block: int = 1) -> Dense | Padded:
     rows = np.append(design.obs_row, 0)[slots].astype(np.int32)
     answered = jnp.asarray(present.astype(float))
     return Padded(jnp.asarray(rows), answered, jnp.asarray(weight), person)
+
+
+def once(design: Design) -> bool:
+    """Return whether persons answered most cells, none of them twice."""
+    n_cells = len(design.x)
+    pairs = design.obs_person * n_cells + design.obs_cell
+    mostly = design.n_obs >= MOSTLY * len(design.persons) * n_cells
+    return bool(mostly and len(np.unique(pairs)) == len(pairs))
+
+
+def aligned_responses(design: Design) -> Aligned:
+    """Return the responses as a table of persons x cells."""
+    shape = (len(design.persons), len(design.x))
+    y, present = np.full(shape, design.y[0]), np.zeros(shape)  # a possible response where none is
+    y[design.obs_person, design.obs_cell] = design.y
+    present[design.obs_person, design.obs_cell] = 1.0
+    ones = jnp.ones(shape[0])
+    return Aligned(jnp.asarray(y), jnp.asarray(present), ones, person_data(design))
+
+
+def slots(design: Design) -> Slots:
+    """Return the responses of each person, one by one."""
+    if once(design):
+        return aligned_responses(design)
+    found = incidence(design, dense=False)
+    assert isinstance(found, Padded)
+    return found
 
 
 def _grouped(group: np.ndarray, n_groups: int) -> np.ndarray:

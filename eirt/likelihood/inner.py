@@ -16,9 +16,10 @@ import jax
 import jax.numpy as jnp
 from jaxtyping import Array, Float
 
-from eirt._math import Grid, cholesky_logdet
+from eirt._math import Grid, cholesky_logdet, upper_solve
 from eirt.likelihood.ability import log_ratio
-from eirt.likelihood.arrowhead import Setting, each_response, gram
+from eirt.likelihood.arrowhead import Setting, each_response, gram, places_of
+from eirt.likelihood.canonical import Louis
 from eirt.likelihood.carry import Local
 from eirt.likelihood.cells import (
     Data,
@@ -27,7 +28,6 @@ from eirt.likelihood.cells import (
     on_common_scale,
     person_prior,
 )
-from eirt.likelihood.complete import Louis
 from eirt.likelihood.table import (
     Assembly,
     Incidence,
@@ -36,7 +36,7 @@ from eirt.likelihood.table import (
     posterior,
     posterior_moments,
 )
-from eirt.model import Model
+from eirt.model import CellParameters, Model
 
 ELEMENTS = 2**22  # persons at a time x responses x nodes
 
@@ -88,10 +88,8 @@ def own_nodes(
         factor: Cholesky factors of the negative Hessians there.
         grid: Gauss-Hermite nodes for the standard normal density.
     """
-    solve = jax.vmap(
-        lambda one: jax.scipy.linalg.solve_triangular(one.T, jnp.asarray(grid.nodes).T).T
-    )
-    nodes = centre[:, None, :] + solve(factor)
+    spread = jax.vmap(lambda one: upper_solve(one, jnp.asarray(grid.nodes).T).T)
+    nodes = centre[:, None, :] + spread(factor)
     ratio = (jnp.sum(grid.nodes**2, axis=-1) - jnp.sum(nodes**2, axis=-1)) / 2
     log_weights = jnp.asarray(grid.log_weights) + ratio - cholesky_logdet(factor)[:, None] / 2
     return Own(setting, nodes, log_weights)
@@ -148,7 +146,7 @@ def information(
     cells = cell_parameters(model, inner.data.restriction.expand(psi), inner.data, u)
     if isinstance(inner, Shared):
         return louis(model, how, cells, carry, inner.data, inner.who, weights, inner.grid)
-    return _own_louis(model, how, inner, weights, carry, *each_response(cells, inner.setting))
+    return _own_louis(model, how, inner, weights, carry, cells)
 
 
 def _own_louis(
@@ -157,38 +155,37 @@ def _own_louis(
     inner: Own,
     weights: Float[Array, "N K"],
     carry: Local,
-    y: Float[Array, "N J"],
-    cells: tuple,
+    cells: CellParameters,
 ) -> Louis:
     """Return the same from each person's own nodes, persons in blocks."""
-    who = inner.setting.who
-    cell = inner.data.row_cell[who.rows]
+    data, n_cells = inner.data, len(inner.data.cells.item)
     each = jax.vmap(jax.vmap(functools.partial(derivatives_at, model, how.m), (0, 0, None)))
 
     def add(sums: Louis, part: tuple) -> tuple[Louis, None]:
-        y, cells, cell, present, w, x = part
-        gradient, hessian = jax.vmap(each, (None, None, 1), 2)(cells, y, x)
-        gradient = gradient * present[:, :, None, None]
+        who, w, x = part
+        y, own = each_response(cells, Setting(data, who))
+        gradient, hessian = jax.vmap(each, (None, None, 1), 2)(own, y, x)
+        gradient = gradient * who.present[:, :, None, None]
         expected = jnp.einsum("nk,njkm->njm", w, gradient)
         centred = (gradient - expected[:, :, None, :]) * jnp.sqrt(w)[:, None, :, None]
-        curvature = -jnp.einsum("nk,njkmo->njmo", w, hessian) * present[:, :, None, None]
-        carried = jnp.einsum("njkm,njmq->nkjq", centred, carry.own[cell])
-        places = carry.places[cell].reshape(len(y), -1)
-        lost = gram(carried.reshape(*carried.shape[:2], -1), places, carry.size)
+        curvature = -jnp.einsum("nk,njkmo->njmo", w, hessian) * who.present[:, :, None, None]
+        moved = who.of_cells(carry.own, data.row_cell)
+        carried = jnp.einsum("njkm,njmq->nkjq", centred, moved)
+        carried = carried.reshape(*carried.shape[:2], -1)
+        lost = gram(carried, places_of(who, data), carry.size)
         return Louis(
-            sums.by_cell.at[cell].add(expected),
-            sums.complete.at[cell].add(curvature),
+            sums.by_cell + who.by_cell(expected, data.row_cell, n_cells),
+            sums.complete + who.by_cell(curvature, data.row_cell, n_cells),
             sums.lost + lost,
         ), None
 
-    n_cells = len(inner.data.cells.item)
     empty = Louis(
         jnp.zeros((n_cells, how.m)),
         jnp.zeros((n_cells, how.m, how.m)),
         jnp.zeros((carry.size, carry.size)),
     )
-    parts = (y, cells, cell, who.present, weights, inner.nodes)
-    n, size = len(y), how.block
+    parts = (inner.setting.who, weights, inner.nodes)
+    n, size = len(weights), how.block
     whole = n // size * size
 
     def cut(leaf: Array) -> Array:

@@ -12,7 +12,7 @@ import jax.numpy as jnp
 import numpy as np
 from jaxtyping import Array, Float
 
-from eirt._math import Grid, cholesky_logdet, cholesky_solve, newton_mode
+from eirt._math import Grid, cholesky_logdet, cholesky_solve, newton_mode, upper_solve
 from eirt.likelihood.ability import log_ratio
 from eirt.likelihood.arrowhead import (
     Arrow,
@@ -26,7 +26,7 @@ from eirt.likelihood.arrowhead import (
 )
 from eirt.likelihood.base import Objective, importance_error
 from eirt.likelihood.cells import on_common_scale
-from eirt.likelihood.incidence import incidence
+from eirt.likelihood.incidence import slots
 from eirt.model import Model
 
 
@@ -68,10 +68,8 @@ def _at_nodes(
     grid: Grid,
 ) -> tuple[Float[Array, "N K"], Float[Array, "N K D"]]:
     """Return each person's log integrand, weights included, at their own nodes."""
-    solve = jax.vmap(
-        lambda factor: jax.scipy.linalg.solve_triangular(factor.T, jnp.asarray(grid.nodes).T).T
-    )
-    nodes = centre.x[:, None, :] + solve(persons)
+    spread = jax.vmap(lambda factor: upper_solve(factor, jnp.asarray(grid.nodes).T).T)
+    nodes = centre.x[:, None, :] + spread(persons)
     y, cells = each_response(cells_of(model, psi, centre.u, setting), setting)
     at_node = jax.vmap(model.log_prob, (None, None, 0))
     log_prob = jax.vmap(jax.vmap(at_node, (0, 0, None)))(cells, y, nodes)
@@ -156,7 +154,11 @@ def effect_moments(
     def carried(one: Array, places: Array) -> Array:
         return one @ others[places[:, None], places[None, :]] @ one.T
 
-    covariance = covariance + jax.lax.map(lambda pair: carried(*pair), (carry, arrow.places))
+    if arrow.places.ndim == 1:
+        share = jax.vmap(carried, (0, None))(carry, arrow.places)
+    else:
+        share = jax.lax.map(lambda pair: carried(*pair), (carry, arrow.places))
+    covariance = covariance + share
     return *finish(mode.x, covariance), others
 
 
@@ -164,7 +166,7 @@ def person_modes(
     objective: Objective, psi: np.ndarray, others: np.ndarray
 ) -> tuple[np.ndarray, np.ndarray]:
     """Return each person's posterior mode and inverse curvature, given all other effects."""
-    setting = Setting(objective.data, jax.device_put(incidence(objective.design, dense=False)))
+    setting = Setting(objective.data, jax.device_put(slots(objective.design)))
     shape = (len(objective.design.persons), objective.model.dimension)
     mode, covariance = _person_modes(objective.model, psi, np.zeros(shape), others, setting)
     return np.asarray(mode), np.asarray(covariance)
@@ -191,7 +193,7 @@ def _person_modes(
 def _inverse(factors: Float[Array, "N D D"]) -> Float[Array, "N D D"]:
     """Return the inverse of each L L'."""
     identity = jnp.eye(factors.shape[-1])
-    return jax.vmap(lambda factor: jax.scipy.linalg.cho_solve((factor, True), identity))(factors)
+    return jax.vmap(cholesky_solve, (0, None))(factors, identity)
 
 
 @functools.partial(jax.jit, static_argnums=(0, 1))

@@ -17,7 +17,7 @@ from eirt.likelihood import joint
 from eirt.likelihood.arrowhead import Arrow, Effects, Information, Setting
 from eirt.likelihood.base import IMPORTANCE_DRAWS, Likelihood, Moments, Objective
 from eirt.likelihood.cells import Data
-from eirt.likelihood.incidence import incidence
+from eirt.likelihood.incidence import slots
 from eirt.model import Model, global_offsets
 from eirt.restrictions import Restriction
 
@@ -59,7 +59,7 @@ class JointObjective(Objective):
         self.nodes = nodes
         self.curvature: Information = information
         self.grid = gauss_hermite_grid(nodes, model.dimension)
-        self.setting = Setting(self.data, jax.device_put(incidence(design, dense=False)))
+        self.setting = Setting(self.data, jax.device_put(slots(design)))
         shape = (len(design.persons), model.dimension)
         self.origin = Effects(jnp.zeros(shape), jnp.zeros(global_offsets(design)[-1]))
         self.mode = self.origin
@@ -103,7 +103,7 @@ class JointObjective(Objective):
 
     def check_cost(self) -> float:
         draws = IMPORTANCE_DRAWS if self.origin.u.size else 1
-        return float(draws * self.setting.who.rows.size * self._fine().log_weights.size)
+        return float(draws * self.setting.who.present.size * self._fine().log_weights.size)
 
     def _fine(self) -> Grid:
         """Return the grid against which this one is checked."""

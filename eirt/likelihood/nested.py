@@ -31,7 +31,7 @@ from eirt.likelihood.arrowhead import Effects, Setting
 from eirt.likelihood.base import IMPORTANCE_DRAWS, Likelihood, Moments, Objective, importance_error
 from eirt.likelihood.carry import Local
 from eirt.likelihood.cells import Data, moves
-from eirt.likelihood.incidence import incidence
+from eirt.likelihood.incidence import slots
 from eirt.likelihood.inner import (
     ELEMENTS,
     Inner,
@@ -49,11 +49,15 @@ from eirt.likelihood.table import (
     WIDER,
     Assembly,
     assemble,
+    by_each,
     default_nodes,
     finer_nodes,
 )
 from eirt.model import Model, global_offsets
 from eirt.restrictions import Restriction
+
+MODE_FOUND = 1e-18  # Newton decrement
+OLD_STEPS = 30
 
 
 @dataclass(frozen=True)
@@ -107,30 +111,30 @@ class NestedObjective(Objective):
         self.how, who = assemble(model, design, len(grid.log_weights), self.n_effects, model.moved)
         self.who = jax.device_put(who)
         self.inner = Shared(self.data, self.who, grid)
-        self.mode = np.zeros(self.n_effects)
+        self.mode, self.factor = np.zeros(self.n_effects), jnp.eye(self.n_effects)
 
     def place(self, psi: np.ndarray) -> None:
         """Put the nodes where they are needed; shared ones stay."""
 
     def value_and_grad(self, psi: np.ndarray) -> tuple[float, np.ndarray]:
         self.place(psi)
-        mode, factor = _find_mode(self.model, self.how, psi, self.mode, self.inner)
-        if not np.all(np.isfinite(factor)):
-            origin = np.zeros(self.n_effects)
-            mode, factor = _find_mode(self.model, self.how, psi, origin, self.inner)
-        value, gradient = _value_and_grad(self.model, self.how, psi, mode, factor, self.inner)
-        if np.isfinite(value):
-            self.mode = np.asarray(mode)
+        for start in (self.mode, np.zeros(self.n_effects)):
+            mode = _find_mode(self.model, self.how, psi, start, self.factor, self.inner)
+            value, gradient, factor = _value_and_grad(self.model, self.how, psi, mode, self.inner)
+            if np.isfinite(value):
+                self.mode, self.factor = np.asarray(mode), factor
+                break
         return float(value), np.asarray(gradient)
 
     def moments(self, psi: np.ndarray) -> Moments:
         self.value_and_grad(psi)
-        mean, covariance, curvature = (
-            np.asarray(part) for part in _moments(self.model, self.how, psi, self.mode, self.inner)
-        )
-        kept = slice(len(self.design.persons))
-        others = np.linalg.inv(curvature)
-        return Moments(mean[kept], covariance[kept], self.mode, others)
+        *persons, curvature = _moments(self.model, self.how, psi, self.mode, self.inner)
+        mean, covariance = (self.by_each(part) for part in persons)
+        return Moments(mean, covariance, self.mode, np.linalg.inv(np.asarray(curvature)))
+
+    def by_each(self, by_person: Array) -> np.ndarray:
+        """Return what the integral knows of its persons for each person of the data."""
+        return by_each(self.who, by_person, len(self.design.persons))
 
     def errors(self, psi: np.ndarray) -> dict[str, float]:
         self.value_and_grad(psi)
@@ -154,7 +158,7 @@ class NestedObjective(Objective):
         return Shared(self.data, self.who, grid)
 
     def check_cost(self) -> float:
-        rows = self.inner.data.row_cell.size * len(self.design.persons)
+        rows = self.inner.data.row_cell.size * len(self.who.weight)
         return float(IMPORTANCE_DRAWS * rows * self.nodes**self.model.dimension)
 
     def refined(self) -> Objective | None:
@@ -163,7 +167,7 @@ class NestedObjective(Objective):
             return None
         choice = Nested(nodes, WIDER * self.choice.reach)
         finer = NestedObjective(choice, self.model, self.design, self.data.restriction)
-        finer.mode = self.mode
+        finer.mode, finer.factor = self.mode, self.factor
         return finer
 
 
@@ -176,16 +180,19 @@ class AdaptiveNestedObjective(NestedObjective):
         self.choice = Nested(self.nodes, choice.reach, True)
         self.n_effects = global_offsets(design)[-1]
         self.grid = gauss_hermite_grid(self.nodes, model.dimension)
-        self.setting = Setting(self.data, jax.device_put(incidence(design, dense=False)))
-        rows = self.setting.who.rows
-        width = rows.shape[1] * len(self.grid.log_weights) * model.moved
-        block = int(np.clip(ELEMENTS // width, 1, len(rows)))
+        self.setting = Setting(self.data, jax.device_put(slots(design)))
+        present = self.setting.who.present
+        width = present.shape[1] * len(self.grid.log_weights) * model.moved
+        block = int(np.clip(ELEMENTS // width, 1, len(present)))
         self.how = Assembly(model.moved, block)
-        self.joint = Effects(jnp.zeros((len(rows), model.dimension)), jnp.zeros(self.n_effects))
-        self.mode = np.zeros(self.n_effects)
+        self.joint = Effects(jnp.zeros((len(present), model.dimension)), jnp.zeros(self.n_effects))
+        self.mode, self.factor = np.zeros(self.n_effects), jnp.eye(self.n_effects)
 
     def place(self, psi: np.ndarray) -> None:
         self.inner = self._nodes(psi, self.grid)
+
+    def by_each(self, by_person: Array) -> np.ndarray:
+        return np.asarray(by_person)
 
     def _nodes(self, psi: np.ndarray, grid: Grid) -> Own:
         # the joint mode is a smooth function of psi, and near enough to where persons are
@@ -199,8 +206,8 @@ class AdaptiveNestedObjective(NestedObjective):
         return self._nodes(psi, gauss_hermite_grid(finer, self.model.dimension))
 
     def check_cost(self) -> float:
-        rows = self.setting.who.rows.size
-        return float(IMPORTANCE_DRAWS * rows * len(self.grid.log_weights))
+        responses = self.setting.who.present.size
+        return float(IMPORTANCE_DRAWS * responses * len(self.grid.log_weights))
 
     def refined(self) -> Objective | None:
         nodes = self.nodes + 6 if self.model.dimension < 3 else self.nodes + 2
@@ -208,7 +215,7 @@ class AdaptiveNestedObjective(NestedObjective):
             return None
         choice = Nested(nodes, self.choice.reach, True)
         finer = AdaptiveNestedObjective(choice, self.model, self.design, self.data.restriction)
-        finer.mode, finer.joint = self.mode, self.joint
+        finer.mode, finer.factor, finer.joint = self.mode, self.factor, self.joint
         return finer
 
 
@@ -243,45 +250,72 @@ def _expansion(
 
 @functools.partial(jax.jit, static_argnums=(0, 1))
 def _find_mode(
-    model: Model, how: Assembly, psi: Array, u: Float[Array, " U"], inner: Inner
-) -> tuple[Float[Array, " U"], Float[Array, "U U"]]:
-    """Return the mode of f, by Newton's method from u, and the Cholesky factor of H there."""
+    model: Model,
+    how: Assembly,
+    psi: Array,
+    u: Float[Array, " U"],
+    factor: Float[Array, "U U"],
+    inner: Inner,
+) -> Float[Array, " U"]:
+    """Return the mode of f, from u.
 
-    def expand(v: Array) -> tuple[Array, Array, Array, Array]:
+    Steps with the curvature of another psi (the Cholesky factor of H there) cost a gradient each;
+    Newton's method takes over unless they converge fast (Kelley, 1995, section 5.4).
+    """
+    gradient_of = jax.value_and_grad(_penalised, 2)
+
+    def expand(v: Array) -> tuple[Array, Array, Array, tuple]:
         value, gradient, curvature, complete = _expansion(model, how, psi, v, inner)
         factor = jnp.linalg.cholesky(curvature)
         # far from the mode a grid can be too coarse for concavity: complete data never lack it
         sound = jnp.all(jnp.isfinite(factor))
         factor = jnp.where(sound, factor, jnp.linalg.cholesky(complete))
         step = cholesky_solve(factor, gradient)
-        return value, step, gradient @ step, factor
+        return value, step, gradient @ step, ()
 
-    return newton_mode(expand, u)
+    def old_step(v: Array) -> tuple[Array, Array]:
+        gradient = gradient_of(model, psi, v, inner)[1]
+        step = cholesky_solve(factor, gradient)
+        return step, gradient @ step
+
+    def unfinished(state: tuple) -> Array:
+        _, _, decrement, before, count = state
+        fast = (decrement < before / 4) | (count < 2)
+        return (decrement > MODE_FOUND) & fast & (count < OLD_STEPS)
+
+    def advance(state: tuple) -> tuple:
+        v, step, decrement, _, count = state
+        return v + step, *old_step(v + step), decrement, count + 1
+
+    state = (u, jnp.zeros_like(u), jnp.inf, jnp.inf, 0)
+    v, _, decrement, _, _ = jax.lax.while_loop(unfinished, advance, state)
+    found = decrement <= MODE_FOUND
+    return jax.lax.cond(found, lambda: v, lambda: newton_mode(expand, u, MODE_FOUND)[0])
 
 
 @functools.partial(jax.jit, static_argnums=(0, 1))
 def _value_and_grad(
-    model: Model,
-    how: Assembly,
-    psi: Array,
-    mode: Float[Array, " U"],
-    factor: Float[Array, "U U"],
-    inner: Inner,
-) -> tuple[Array, Array]:
-    """Return the Laplace log-likelihood and its total derivative.
+    model: Model, how: Assembly, psi: Array, mode: Float[Array, " U"], inner: Inner
+) -> tuple[Array, Array, Array]:
+    """Return the Laplace log-likelihood, its total derivative, and the Cholesky factor of H.
 
-    One Newton step from the (constant) mode makes the mode a function of psi with the right
-    first derivative, du^/dpsi = H^-1 d2f/(du dpsi): reverse mode then adds the implicit term.
+        dL/dpsi = df/dpsi - dl/dpsi - (d2f/dpsi du) H^-1 dl/du,   l = log|H| / 2
+
+    The last term is there because the mode moves: du^/dpsi = H^-1 d2f/(du dpsi).
     """
 
-    def laplace(psi: Array) -> Array:
-        slope = jax.grad(_penalised, 2)(model, psi, mode, inner)
-        moved = mode + cholesky_solve(factor, slope)
-        curvature = _expansion(model, how, psi, moved, inner)[2]
-        value = _penalised(model, psi, mode, inner)
-        return value - cholesky_logdet(jnp.linalg.cholesky(curvature)) / 2
+    def half_logdet(psi: Array, u: Array) -> tuple[Array, Array]:
+        factor = jnp.linalg.cholesky(_expansion(model, how, psi, u, inner)[2])
+        return cholesky_logdet(factor) / 2, factor
 
-    return jax.value_and_grad(laplace)(psi)
+    def slope(psi: Array, along: Array) -> Array:
+        return jax.grad(_penalised, 2)(model, psi, mode, inner) @ along
+
+    by_both = jax.value_and_grad(half_logdet, (0, 1), has_aux=True)
+    (half, factor), (by_psi, by_mode) = by_both(psi, mode)
+    value, gradient = jax.value_and_grad(_penalised, 1)(model, psi, mode, inner)
+    through = jax.grad(slope)(psi, cholesky_solve(factor, by_mode))
+    return value - half, gradient - by_psi - through, factor
 
 
 @functools.partial(jax.jit, static_argnums=(0, 1))

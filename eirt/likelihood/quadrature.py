@@ -22,6 +22,7 @@ from eirt.likelihood.table import (
     Assembly,
     Incidence,
     assemble,
+    by_each,
     default_nodes,
     finer_nodes,
     louis,
@@ -95,7 +96,7 @@ class QuadratureObjective(Objective):
 
     def moments(self, psi: np.ndarray) -> Moments:
         mean, covariance = (
-            np.asarray(part)[: len(self.design.persons)]
+            by_each(self.who, part, len(self.design.persons))
             for part in _moments(self.model, psi, self.data, self.who, self.grid)
         )
         return Moments(mean, covariance, np.zeros(0), np.zeros((0, 0)))

@@ -18,6 +18,15 @@ from jaxtyping import Array, Float
 from eirt._math import Grid
 from eirt.design import Design
 from eirt.likelihood.ability import node_statistics, partition
+from eirt.likelihood.canonical import (
+    Assembly,
+    Canonical,
+    Louis,
+    canonical_incidence,
+    canonical_log_likelihoods,
+    canonical_louis,
+    projection,
+)
 from eirt.likelihood.carry import Carry, Direct, Local
 from eirt.likelihood.cells import (
     Data,
@@ -27,23 +36,17 @@ from eirt.likelihood.cells import (
     row_derivatives,
     row_parameters,
 )
-from eirt.likelihood.complete import (
-    Complete,
-    Louis,
-    complete_incidence,
-    complete_log_likelihoods,
-    complete_louis,
-)
 from eirt.likelihood.incidence import (
     Dense,
     Padded,
     incidence,
     longest_test,
     nearly_complete,
+    once,
 )
 from eirt.model import CellParameters, Model
 
-Incidence = Dense | Padded | Complete
+Incidence = Dense | Padded | Canonical
 MAX_NODES = 20_000
 WIDER = 1.25  # the finer grid that checks a grid also reaches further
 
@@ -66,6 +69,11 @@ class Posterior(NamedTuple):
     weights: Float[Array, "N K"]
 
 
+def by_each(who: Incidence, by_person: Array, n: int) -> np.ndarray:
+    """Return what is known of the persons of an incidence for each of the n persons of the data."""
+    return np.asarray(by_person)[who.group if isinstance(who, Canonical) else slice(n)]
+
+
 def log_table(model: Model, cells: CellParameters, data: Data, grid: Grid) -> Float[Array, "S K"]:
     """Return log p(row | node) for every row and node."""
     at_node = jax.vmap(model.log_prob, (None, None, 0))
@@ -78,8 +86,8 @@ def posterior(
 ) -> Posterior:
     """Return the posterior of every person over the nodes."""
     cells = cell_parameters(model, full, data, u)
-    if isinstance(who, Complete):
-        likelihoods = complete_log_likelihoods(model, cells, who, grid)
+    if isinstance(who, Canonical):
+        likelihoods = canonical_log_likelihoods(model, cells, who, grid)
     else:
         likelihoods = who.by_person(log_table(model, cells, data, grid))
     tilt = log_prior(person_prior(model, full, data, who), grid)
@@ -104,24 +112,18 @@ def posterior_moments(
     return mean, second - mean[:, :, None] * mean[:, None, :]
 
 
-class Assembly(NamedTuple):
-    """How to sum over persons.
-
-    Attributes:
-        m: how many of a cell's parameters the target moves.
-        block: persons at a time.
-    """
-
-    m: int
-    block: int
+def tabulated(model: Model, design: Design) -> bool:
+    """Return whether products over persons x cells do all that is to be done."""
+    crossed = any(not term.local for term in design.terms)
+    return model.response.canonical and (design.complete or (crossed and once(design)))
 
 
 def assemble(
     model: Model, design: Design, n_nodes: int, n_targets: int, m: int
 ) -> tuple[Assembly, Incidence]:
     """Choose, from the shapes and the response, how to store who answered what and how to sum."""
-    if design.complete and model.response.canonical:
-        return Assembly(m, len(design.persons)), complete_incidence(model, design)
+    if tabulated(model, design):
+        return projection(design, model.dimension, m), canonical_incidence(model, design)
     dense = nearly_complete(design)
     slots = len(design.x) if dense else longest_test(design)
     width = n_nodes * (slots * m + (n_targets if dense else 0))
@@ -153,8 +155,8 @@ def louis(
         grid: the nodes.
         moving: derivatives of the natural parameters of persons in the target, if it moves them.
     """
-    if isinstance(who, Complete):
-        return complete_louis(model, how.m, cells, carry, who, weights, grid, moving)
+    if isinstance(who, Canonical):
+        return canonical_louis(model, how, cells, carry, who, weights, grid, moving)
     rows = row_derivatives(model, row_parameters(cells, data), data.row_y, grid, how.m)
     expected = who.by_row(weights * who.weight[:, None], len(data.row_cell))
     n_cells = len(data.cells.item)

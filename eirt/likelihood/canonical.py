@@ -1,0 +1,340 @@
+"""Canonical families on a table of persons x cells: sufficiency turns sums into products.
+
+Where log p = y eta - b(eta) + c(y), with eta = location + loading . x, a person's log-likelihood
+at the nodes needs only two weighted sums of the responses, and informations are products of
+persons x cells and persons x nodes matrices. Where everybody answered everything nothing grows
+with persons x cells x nodes; where responses are missing, posterior covariances are projected on
+a few polynomials. Where loadings are known up to a common factor (Rasch, LLTM), persons of equal
+weighted scores have equal posteriors, and are one.
+"""
+
+from __future__ import annotations
+
+import itertools
+from typing import NamedTuple
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+from jaxtyping import Array, Float, Int
+
+from eirt._math import Grid
+from eirt.design import Design
+from eirt.factors import combine, first_of
+from eirt.likelihood.ability import node_statistics
+from eirt.likelihood.carry import Carry, Direct
+from eirt.likelihood.cells import row_derivatives
+from eirt.likelihood.incidence import aligned_responses
+from eirt.model import CellParameters, Model, Person
+
+MOST_DEGREE = {1: 14, 2: 8, 3: 5}  # of the polynomials of posteriors, by dimension
+LEFT_OUT = 1e-8  # of the posterior variance of a score
+TOLD = 0.2  # about what one response tells of its predictor
+RIDGE = 1e-12  # a sharp posterior on few nodes cannot tell high degrees apart
+ELEMENTS = 2**23  # persons at a time x polynomials x cells
+
+
+class Canonical(NamedTuple):
+    """Who answered what, each cell at most once.
+
+    Persons who are known to have the same posterior are one, with their mean responses.
+
+    Attributes:
+        y: responses, persons x cells; the base where there is none.
+        present: 1 for a response, 0 where there is none; None where there are all.
+        base: a response that each cell is compared with.
+        constant: what log p(y) holds besides y eta - b(eta), relative to the base, by person.
+        weight: how many each stands for.
+        person: covariates of each person.
+        group: which of these each person of the data is.
+    """
+
+    y: Float[Array, "N C"]
+    present: Float[Array, "N C"] | None
+    base: Float[Array, " C"]
+    constant: Float[Array, " N"]
+    weight: Float[Array, " N"]
+    person: Person
+    group: Int[Array, " persons"]
+
+
+class Assembly(NamedTuple):
+    """How to sum over persons.
+
+    Attributes:
+        m: how many of a cell's parameters the target moves.
+        block: persons at a time.
+        degree: of the polynomials on which posterior covariances are projected.
+    """
+
+    m: int
+    block: int
+    degree: int = 0
+
+
+class Louis(NamedTuple):
+    """Sums over persons: expected score by cell, complete information, and that which is lost.
+
+    The observed information is `complete - lost` (Louis, 1982).
+    """
+
+    by_cell: Float[Array, "C m"]
+    complete: Float[Array, "P P"]
+    lost: Float[Array, "P P"]
+
+
+def canonical_incidence(model: Model, design: Design) -> Canonical:
+    """Return the responses as a table of persons x cells."""
+    found = aligned_responses(design)
+    base = np.full(found.y.shape[1], design.y[0])
+    y = np.where(found.present > 0, found.y, base)
+
+    def at_zero(value: Array) -> Array:
+        return model.response.log_prob(value, jnp.zeros(()), jnp.zeros(model.response.n_aux))
+
+    values, places = np.unique(y, return_inverse=True)
+    known = np.asarray(jax.vmap(at_zero)(jnp.asarray(values)))
+    constant = (known - known[values == base[0]])[places.reshape(y.shape)].sum(axis=1)
+    if not design.complete:
+        return Canonical(
+            jnp.asarray(y),
+            found.present,
+            jnp.asarray(base),
+            jnp.asarray(constant),
+            found.weight,
+            found.person,
+            jnp.arange(len(y)),
+        )
+    group = _alike(model, design, y, found.person)
+    size, first = np.bincount(group), first_of(group)
+
+    def mean(values: np.ndarray) -> Array:
+        sums = [np.bincount(group, column) for column in values.T]
+        return jnp.asarray(np.stack(sums, axis=1) / size[:, None])
+
+    return Canonical(
+        mean(y),
+        None,
+        jnp.asarray(base),
+        mean(constant[:, None])[:, 0],
+        jnp.asarray(size, float),
+        jax.tree.map(lambda leaf: leaf[first], found.person),
+        jnp.asarray(group),
+    )
+
+
+def _alike(model: Model, design: Design, y: np.ndarray, person: Person) -> np.ndarray:
+    """Number the persons, those who are known to have equal posteriors alike.
+
+    With loading_c = Lambda'z_c the responses enter a posterior through the scores sum_c y_c z_c.
+    """
+    import pandas as pd
+
+    if model.moved > 1 or any(effect.slope.free for effect in model.effects if effect.local):
+        return np.arange(len(y))
+    scores = [y @ term.z for term in design.terms if term.local]
+    covariates = [np.asarray(leaf) for leaf in jax.tree.leaves(person)]
+    columns = np.concatenate([*scores, *covariates], axis=1)
+    return combine(pd.DataFrame(columns), range(columns.shape[1]))
+
+
+def canonical_log_likelihoods(
+    model: Model, cells: CellParameters, who: Canonical, grid: Grid
+) -> Float[Array, "N K"]:
+    """Return each person's log-likelihood at every node."""
+    at_node = jax.vmap(model.log_prob, (None, None, 0))
+    by_cell = jax.vmap(at_node, (0, 0, None))(cells, who.base, jnp.asarray(grid.nodes))
+    base = by_cell.sum(axis=0) if who.present is None else who.present @ by_cell
+    above = who.y - who.base
+    level = above @ cells.location + who.constant
+    return base + level[:, None] + (above @ cells.loading) @ grid.nodes.T
+
+
+def canonical_louis(
+    model: Model,
+    how: Assembly,
+    cells: CellParameters,
+    carry: Carry,
+    who: Canonical,
+    weights: Float[Array, "N K"],
+    grid: Grid,
+    moving: Float[Array, "N s P"] | None,
+) -> Louis:
+    """Assemble score and information from posterior weights; see `table.louis`.
+
+    The score of a cell is y a(x) - h(x) with a = (1, x), so that its posterior covariances are
+    those of x and of h.
+    """
+    m, n_cells, n_nodes = how.m, len(who.base), len(grid.nodes)
+    at_nodes = row_derivatives(model, cells, who.base, grid, m)
+    a = jnp.concatenate([jnp.ones((n_nodes, 1)), jnp.asarray(grid.nodes)], axis=1)[:, :m]
+    h = jnp.swapaxes(who.base[:, None, None] * a - at_nodes.gradient, 0, 1)
+    mass = weights * who.weight[:, None]
+    if who.present is not None:
+        count = who.present.T @ mass
+        by_cell = (who.present * who.y).T @ (mass @ a) - jnp.einsum("ck,kcm->cm", count, h)
+        complete = carry.blocks(-jnp.einsum("ck,ckmo->cmo", count, at_nodes.hessian))
+        return Louis(by_cell, complete, _projected(a, h, how, carry, who, weights, grid))
+    count = mass.sum(axis=0)
+    by_cell = who.y.T @ (mass @ a) - jnp.einsum("k,kcm->cm", count, h)
+    complete = carry.blocks(-jnp.einsum("k,ckmo->cmo", count, at_nodes.hessian))
+    flat = h.reshape(n_nodes, n_cells * m)
+    if n_nodes < n_cells * m:
+        within = flat.T @ ((jnp.diag(count) - mass.T @ weights) @ flat)
+    else:
+        mean = weights @ flat
+        within = flat.T @ (count[:, None] * flat) - (mean * who.weight[:, None]).T @ mean
+    if m == 1 and moving is None:
+        return Louis(by_cell, complete, carry.pairs(within))
+    lost = within + _with_responses(a[:, 1:], flat, who, weights, m)
+    if moving is None or not isinstance(carry, Direct):
+        return Louis(by_cell, complete, carry.pairs(lost))
+    return Louis(
+        by_cell,
+        complete,
+        carry.pairs(lost) + _with_persons(a, flat, carry, who, weights, grid, moving),
+    )
+
+
+def _projected(
+    a: Float[Array, "K m"],
+    h: Float[Array, "K C m"],
+    how: Assembly,
+    carry: Carry,
+    who: Canonical,
+    weights: Float[Array, "N K"],
+    grid: Grid,
+) -> Float[Array, "P P"]:
+    """Return what is lost where responses are missing.
+
+        Cov_p(s, s') ~= E_p(s v) Cov_p(v)^-1 E_p(v s'),   v = centred polynomials of x
+
+    Posteriors are narrow next to what bends a response function, so that a low degree leaves
+    nothing. The projection does not depend on the centre and the scale of the polynomials.
+    """
+    n_nodes, n_cells, m = h.shape
+    powers = _powers(grid.nodes.shape[1], how.degree)
+    block, flat = how.block, h.reshape(n_nodes, n_cells * m)
+
+    def add(total: Array, part: tuple[Array, ...]) -> tuple[Array, None]:
+        w, y, present, weight = part
+        v = w[:, None, :] * _orthonormal(_polynomials(w, grid, powers), w)
+        projected = (v.reshape(-1, n_nodes) @ flat).reshape(*v.shape[:2], n_cells, m)
+        scores = jnp.einsum("nc,nqm->nqcm", y, v @ a) - projected
+        scores = scores * present[:, None, :, None] * jnp.sqrt(weight)[:, None, None, None]
+        rows = scores.reshape(-1, n_cells * m)
+        return total + rows.T @ rows, None
+
+    size = len(weights) // block * block
+    parts = (weights, who.y, who.present, who.weight)
+    whole = jax.tree.map(lambda leaf: leaf[:size].reshape(-1, block, *leaf.shape[1:]), parts)
+    total = jnp.zeros((n_cells * m, n_cells * m))
+    # blocks are recomputed, not stored, when this is differentiated in turn
+    add = jax.checkpoint(add)
+    total = jax.lax.scan(add, total, whole)[0]
+    if size < len(weights):
+        total = add(total, jax.tree.map(lambda leaf: leaf[size:], parts))[0]
+    return carry.pairs(total)
+
+
+def projection(design: Design, dimension: int, m: int) -> Assembly:
+    """Choose how to project: a degree that leaves nothing of note, persons that fit in memory.
+
+    Derivatives of a logistic function grow like n! / pi^n, so that polynomials up to n leave
+    about n! (sd / pi)^2n of its variance under a normal posterior.
+    """
+    per_person = design.n_obs / len(design.persons) / max(dimension, 1)
+    relative = 1.0 / (1.0 + TOLD * per_person) / np.pi**2
+    degree, left = 0, 1.0
+    while left > LEFT_OUT and degree < MOST_DEGREE.get(dimension, 4):
+        degree += 1
+        left *= degree * relative
+    width = len(_powers(dimension, degree)) * len(design.x) * m
+    return Assembly(m, int(np.clip(ELEMENTS // width, 1, len(design.persons))), degree)
+
+
+def _powers(dimension: int, degree: int) -> tuple[tuple[int, ...], ...]:
+    """Return the exponents of the polynomials, constants left out."""
+    every = itertools.product(range(degree + 1), repeat=dimension)
+    return tuple(power for power in every if 0 < sum(power) <= degree)
+
+
+def _polynomials(
+    w: Float[Array, "n K"], grid: Grid, powers: tuple[tuple[int, ...], ...]
+) -> Float[Array, "n q K"]:
+    """Return Hermite polynomials around each person's posterior at the nodes, centred."""
+    nodes, still = jnp.asarray(grid.nodes), jax.lax.stop_gradient(w)
+    mean = still @ nodes
+    sd = jnp.sqrt(still @ nodes**2 - mean**2)
+    z = (nodes - mean[:, None, :]) / sd[:, None, :]
+    degree = max(map(max, powers))
+    one = [jnp.ones_like(z), z]
+    for n in range(1, degree):
+        one.append((z * one[n] - np.sqrt(n) * one[n - 1]) / np.sqrt(n + 1))
+    columns = [
+        jnp.prod(jnp.stack([one[n][:, :, d] for d, n in enumerate(power)]), axis=0)
+        for power in powers
+    ]
+    v = jnp.stack(columns, axis=1)
+    size = jnp.sqrt(jnp.einsum("nk,nqk->nq", still, v**2))[:, :, None]
+    return (v - jnp.einsum("nk,nqk->nq", w, v)[:, :, None]) / size
+
+
+def _orthonormal(v: Float[Array, "n q K"], w: Float[Array, "n K"]) -> Float[Array, "n q K"]:
+    """Return functions that span the same, uncorrelated under w, by modified Gram-Schmidt.
+
+    All persons go in step: a library call for each would be slower.
+    """
+    n_functions = v.shape[1]
+
+    def settle(j: int, v: Array) -> Array:
+        one = v[:, j]
+        one = one / jnp.sqrt(jnp.sum(w * one**2, axis=1) + RIDGE)[:, None]
+        share = jnp.einsum("nk,nqk->nq", w * one, v) * (jnp.arange(n_functions) > j)
+        return (v - share[:, :, None] * one[:, None, :]).at[:, j].set(one)
+
+    return jax.lax.fori_loop(0, n_functions, settle, v)
+
+
+def _with_responses(
+    x: Float[Array, "K D"], flat: Float[Array, "K Cm"], who: Canonical, weights: Array, m: int
+) -> Float[Array, "Cm Cm"]:
+    """Return the covariances of y x with itself and, twice and negative, with h."""
+    n_cells, d = len(who.base), x.shape[1]
+    mean = weights @ x
+    weighted = who.y * who.weight[:, None]
+    empty = jnp.zeros((n_cells, m, n_cells, m))
+    for b in range(d):
+        cross = weighted.T @ (weights * (x[:, b] - mean[:, b : b + 1])) @ flat
+        cross = cross.reshape(n_cells, n_cells, m)
+        empty = empty.at[:, 1 + b, :, :].add(-cross)
+        empty = empty.at[:, :, :, 1 + b].add(-jnp.moveaxis(cross, 0, 2))
+        for c in range(d):
+            covariance = weights @ (x[:, b] * x[:, c]) - mean[:, b] * mean[:, c]
+            both = (weighted * covariance[:, None]).T @ who.y
+            empty = empty.at[:, 1 + b, :, 1 + c].add(both)
+    return empty.reshape(n_cells * m, n_cells * m)
+
+
+def _with_persons(
+    a: Float[Array, "K m"],
+    flat: Float[Array, "K Cm"],
+    carry: Direct,
+    who: Canonical,
+    weights: Float[Array, "N K"],
+    grid: Grid,
+    moving: Float[Array, "N s P"],
+) -> Float[Array, "P P"]:
+    """Return what persons' priors add: covariances of their statistics with everything."""
+    own = node_statistics(grid, moving.shape[1])
+
+    def covariance(left: Array, right: Array) -> Array:
+        means = (weights @ left)[:, :, None] * (weights @ right)[:, None, :]
+        return jnp.einsum("nk,ka,kb->nab", weights, left, right) - means
+
+    with_y = jnp.einsum("nc,nsa->nsca", who.y, covariance(own, a))
+    size = flat.shape[1]
+    scores = (with_y.reshape(*with_y.shape[:2], size) - covariance(own, flat)) @ carry.flat
+    carried = jnp.einsum("n,nsp,nsq->pq", who.weight, moving, scores)
+    mine = jnp.einsum("n,nsp,nst,ntq->pq", who.weight, moving, covariance(own, own), moving)
+    return carried + carried.T + mine
