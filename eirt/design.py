@@ -42,7 +42,7 @@ class Design:
         person_x: the columns of persons, persons x `person_columns`.
         terms: the random terms.
         parts: what explains other parameters than easiness.
-        cell_item: item of each cell (0 where there are no items).
+        cell_item: item of each cell (0 where there are no items, or they are the local group).
         cells: the raw columns of each cell.
         row_cell, row_y: cell and response code of each row.
         obs_person, obs_row: person and row of each observation.
@@ -121,13 +121,28 @@ class Design:
         """
         return tuple(self._role(j) for j in range(len(self.x_names)))
 
+    @property
+    def items_first(self) -> bool:
+        """Whether items, being more than persons, are the local group."""
+        return self.item is not None and self.item in (self.person or "").split(":")
+
     def _role(self, j: int) -> str:
+        if self.items_first:
+            return self._role_across(j)
         if j in self.person_columns:
             return "person"
         if self.item is None or constant_within(self.x[:, j], self.cell_item):
             return "item"
         constant = constant_within(self.x[self.obs_cell, j], self.obs_person)
         return "person" if constant else "both"
+
+    def _role_across(self, j: int) -> str:
+        """Return the role of a column where what varies from cell to cell describes persons."""
+        x = self.x[:, j]
+        if j in self.person_columns or np.ptp(x) == 0:
+            return "item"
+        others = [term.index for term in self.terms if term.index is not None]
+        return "person" if any(constant_within(x, index) for index in others) else "both"
 
     @property
     def ability_places(self) -> tuple[int, ...]:

@@ -117,7 +117,7 @@ def refuse_free(fit: Fit) -> None:
     design = fit.design
     if design.item is None:
         raise DataError("This fit does not know the items; name their column: item='...'.")
-    if design.person is not None and design.item in design.person.split(":"):
+    if design.items_first:
         raise DataError(
             f"{fit.name} integrates the items ({design.item}) first, as if they were persons; "
             "refit with person='...', the column of persons."

@@ -227,32 +227,29 @@ class Fit:
         """Easiness and slope of every item with their joint covariance.
 
         Raises:
-            ValueError: if the fit does not know which column holds the items.
+            ValueError: if the fit does not know which column holds the items, or integrates them
+                as if they were persons.
         """
-        if self.design.item is None:
-            raise ValueError("This fit does not know the items; name their column: item='...'.")
+        self.require_items()
+        if self.design.items_first:
+            raise ValueError(
+                f"{self.name} integrates the items ({self.design.item}) first, as there are more "
+                "of them than of persons: fit.items has their easiness; refit with "
+                "person='...', the column of persons, for the rest."
+            )
         return tables.item_parameters(self)
 
     @functools.cached_property
     def items(self) -> pd.DataFrame:
         """One row an item: responses, mean response, easiness with se, slope with se if free."""
-        import pandas as pd
+        from eirt.items import items
 
-        found = self.item_parameters
-        n = len(self.design.items)
-        se = np.sqrt(np.diagonal(found.covariance))
-        item = self.design.cell_item[self.design.obs_cell]
-        counts = np.bincount(item, minlength=n)
-        table = {
-            "item": self.design.items,
-            "n": counts,
-            "mean": np.bincount(item, self.design.y, minlength=n) / counts,
-            "easiness": found.easiness,
-            "se": se[:n],
-        }
-        if self.has_slopes:
-            table |= {"discrimination": found.slope, "discrimination_se": se[n:]}
-        return pd.DataFrame(table)
+        return items(self)
+
+    def require_items(self) -> None:
+        """Refuse a fit that does not know which column holds the items."""
+        if self.design.item is None:
+            raise ValueError("This fit does not know the items; name their column: item='...'.")
 
     @property
     def has_slopes(self) -> bool:

@@ -257,7 +257,7 @@ def propagate(
     derivative = jacobian @ fit.select
     extra = 0.0
     if np.any(by_others):
-        moving = _difference(lambda psi: fit.objective.moments(psi).others, fit.psi)
+        moving = difference(lambda psi: fit.objective.moments(psi).others, fit.psi)
         derivative = derivative + by_others @ moving
         extra = by_others @ fit.moments.others_covariance @ by_others.T
     return derivative, derivative @ fit.free_covariance @ derivative.T + extra
@@ -281,7 +281,7 @@ def of_items(design: Design, term: Term) -> np.ndarray:
     return np.array(same, float)
 
 
-def _difference(
+def difference(
     function: Callable[[np.ndarray], np.ndarray], psi: np.ndarray, step: float = 1e-5
 ) -> np.ndarray:
     """Return the Jacobian of a function by central differences."""

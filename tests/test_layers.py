@@ -33,7 +33,7 @@ ORDER = [
     "optimisers",
     "fit",
     "refits forecasts",
-    "difficulty scores inference predictions new_items variance",
+    "difficulty items scores inference predictions new_items variance",
     "assumptions densities",
     "doors",
     "models explanatory datasets plots report",
@@ -47,14 +47,15 @@ LAYERS = {room: layer for layer, rooms in enumerate(ORDER) for room in rooms.spl
 
 # Inside a folder: what the files share is below them, `__init__` above.
 INSIDE = {
-    **dict.fromkeys(("ability", "carry", "incidence"), 0),
+    **dict.fromkeys(("ability", "carry", "incidence", "polynomials"), 0),
     "cells": 1,
     "base": 2,
-    **dict.fromkeys(("complete", "arrowhead"), 2),
+    **dict.fromkeys(("canonical", "arrowhead"), 2),
     **dict.fromkeys(("table", "joint"), 3),
     **dict.fromkeys(("laplace", "quadrature", "prior", "inner"), 4),
-    **dict.fromkeys(("adaptive", "nested"), 5),
-    "__init__": 6,
+    **dict.fromkeys(("adaptive", "outer"), 5),
+    "nested": 6,
+    "__init__": 7,
 }
 
 # The exception: a fit is the object users hold, and `fit.plot()` or `fit.difficulty()` are doors

@@ -10,7 +10,6 @@ weighted scores have equal posteriors, and are one.
 
 from __future__ import annotations
 
-import itertools
 from typing import NamedTuple
 
 import jax
@@ -25,12 +24,9 @@ from eirt.likelihood.ability import node_statistics
 from eirt.likelihood.carry import Carry, Direct
 from eirt.likelihood.cells import row_derivatives
 from eirt.likelihood.incidence import aligned_responses
+from eirt.likelihood.polynomials import enough, orthonormal, polynomials, powers_up_to
 from eirt.model import CellParameters, Model, Person
 
-MOST_DEGREE = {1: 14, 2: 8, 3: 5}  # of the polynomials of posteriors, by dimension
-LEFT_OUT = 1e-8  # of the posterior variance of a score
-TOLD = 0.2  # about what one response tells of its predictor
-RIDGE = 1e-12  # a sharp posterior on few nodes cannot tell high degrees apart
 ELEMENTS = 2**23  # persons at a time x polynomials x cells
 
 
@@ -213,12 +209,12 @@ def _projected(
     nothing. The projection does not depend on the centre and the scale of the polynomials.
     """
     n_nodes, n_cells, m = h.shape
-    powers = _powers(grid.nodes.shape[1], how.degree)
+    powers = powers_up_to(grid.nodes.shape[1], how.degree)
     block, flat = how.block, h.reshape(n_nodes, n_cells * m)
 
     def add(total: Array, part: tuple[Array, ...]) -> tuple[Array, None]:
         w, y, present, weight = part
-        v = w[:, None, :] * _orthonormal(_polynomials(w, grid, powers), w)
+        v = w[:, None, :] * orthonormal(polynomials(w, grid, powers), w)
         projected = (v.reshape(-1, n_nodes) @ flat).reshape(*v.shape[:2], n_cells, m)
         scores = jnp.einsum("nc,nqm->nqcm", y, v @ a) - projected
         scores = scores * present[:, None, :, None] * jnp.sqrt(weight)[:, None, None, None]
@@ -238,62 +234,10 @@ def _projected(
 
 
 def projection(design: Design, dimension: int, m: int) -> Assembly:
-    """Choose how to project: a degree that leaves nothing of note, persons that fit in memory.
-
-    Derivatives of a logistic function grow like n! / pi^n, so that polynomials up to n leave
-    about n! (sd / pi)^2n of its variance under a normal posterior.
-    """
-    per_person = design.n_obs / len(design.persons) / max(dimension, 1)
-    relative = 1.0 / (1.0 + TOLD * per_person) / np.pi**2
-    degree, left = 0, 1.0
-    while left > LEFT_OUT and degree < MOST_DEGREE.get(dimension, 4):
-        degree += 1
-        left *= degree * relative
-    width = len(_powers(dimension, degree)) * len(design.x) * m
-    return Assembly(m, int(np.clip(ELEMENTS // width, 1, len(design.persons))), degree)
-
-
-def _powers(dimension: int, degree: int) -> tuple[tuple[int, ...], ...]:
-    """Return the exponents of the polynomials, constants left out."""
-    every = itertools.product(range(degree + 1), repeat=dimension)
-    return tuple(power for power in every if 0 < sum(power) <= degree)
-
-
-def _polynomials(
-    w: Float[Array, "n K"], grid: Grid, powers: tuple[tuple[int, ...], ...]
-) -> Float[Array, "n q K"]:
-    """Return Hermite polynomials around each person's posterior at the nodes, centred."""
-    nodes, still = jnp.asarray(grid.nodes), jax.lax.stop_gradient(w)
-    mean = still @ nodes
-    sd = jnp.sqrt(still @ nodes**2 - mean**2)
-    z = (nodes - mean[:, None, :]) / sd[:, None, :]
-    degree = max(map(max, powers))
-    one = [jnp.ones_like(z), z]
-    for n in range(1, degree):
-        one.append((z * one[n] - np.sqrt(n) * one[n - 1]) / np.sqrt(n + 1))
-    columns = [
-        jnp.prod(jnp.stack([one[n][:, :, d] for d, n in enumerate(power)]), axis=0)
-        for power in powers
-    ]
-    v = jnp.stack(columns, axis=1)
-    size = jnp.sqrt(jnp.einsum("nk,nqk->nq", still, v**2))[:, :, None]
-    return (v - jnp.einsum("nk,nqk->nq", w, v)[:, :, None]) / size
-
-
-def _orthonormal(v: Float[Array, "n q K"], w: Float[Array, "n K"]) -> Float[Array, "n q K"]:
-    """Return functions that span the same, uncorrelated under w, by modified Gram-Schmidt.
-
-    All persons go in step: a library call for each would be slower.
-    """
-    n_functions = v.shape[1]
-
-    def settle(j: int, v: Array) -> Array:
-        one = v[:, j]
-        one = one / jnp.sqrt(jnp.sum(w * one**2, axis=1) + RIDGE)[:, None]
-        share = jnp.einsum("nk,nqk->nq", w * one, v) * (jnp.arange(n_functions) > j)
-        return (v - share[:, :, None] * one[:, None, :]).at[:, j].set(one)
-
-    return jax.lax.fori_loop(0, n_functions, settle, v)
+    """Choose how to project: a degree that leaves nothing of note, persons that fit in memory."""
+    degree = enough(design.n_obs / len(design.persons) / max(dimension, 1), dimension)
+    width = len(powers_up_to(dimension, degree)) * len(design.x) * m
+    return Assembly(m, int(np.clip(ELEMENTS // max(width, 1), 1, len(design.persons))), degree)
 
 
 def _with_responses(

@@ -1,0 +1,81 @@
+"""What is known of items: one row each."""
+
+from __future__ import annotations
+
+import dataclasses
+from typing import TYPE_CHECKING
+
+import jax.numpy as jnp
+import numpy as np
+
+from eirt._config import double_precision
+from eirt.results import Fit
+from eirt.tables import difference, standings
+
+if TYPE_CHECKING:
+    import pandas as pd
+
+
+def items(fit: Fit) -> pd.DataFrame:
+    """Return responses, mean response, easiness with se, and slope with se if free, by item.
+
+    Raises:
+        ValueError: if the fit does not know which column holds the items.
+
+    >>> import eirt
+    >>> fit = eirt.eirm(eirt.load("verbagg"), "r2 ~ btype + (1 | id) + (1 | item)")
+    >>> items(fit)[["item", "easiness", "se"]].round(1).head(2)
+              item  easiness   se
+    0  S1WantCurse       1.2  0.2
+    1  S1WantScold       0.5  0.2
+    """
+    import pandas as pd
+
+    design, n = fit.design, len(fit.design.items)
+    fit.require_items()
+    if design.items_first:
+        easiness, se = easiness_of_local(fit)
+        item = design.obs_person
+    else:
+        found = fit.item_parameters
+        easiness, se = found.easiness, np.sqrt(np.diagonal(found.covariance))
+        item = design.cell_item[design.obs_cell]
+    counts = np.bincount(item, minlength=n)
+    table = {
+        "item": design.items,
+        "n": counts,
+        "mean": np.bincount(item, design.y, minlength=n) / counts,
+        "easiness": easiness,
+        "se": se[:n],
+    }
+    if fit.has_slopes and not design.items_first:
+        table |= {"discrimination": found.slope, "discrimination_se": se[n:]}
+    return pd.DataFrame(table)
+
+
+@double_precision
+def easiness_of_local(fit: Fit) -> tuple[np.ndarray, np.ndarray]:
+    """Return easiness and its standard error where items are the local group.
+
+    Covariates of persons are zero, effects of persons at their modes.
+    """
+    design = fit.design
+    constant = np.ptp(design.x, axis=0) == 0
+    local = [term for term in design.terms if term.local]
+    z = np.concatenate([term.z[0] * (np.ptp(term.z, axis=0) == 0) for term in local])
+
+    def easiness(psi: np.ndarray) -> np.ndarray:
+        there = dataclasses.replace(fit, psi=psi)
+        beta = there.full[: len(constant)]
+        mean = fit.objective.moments(psi).mean @ _local_factor(there).T
+        return (mean + np.asarray(standings(there).mean)) @ z + design.x[0] @ (beta * constant)
+
+    carried = _local_factor(fit).T @ z
+    spread = np.einsum("i,nij,j->n", carried, fit.moments.covariance, carried)
+    derivative = difference(easiness, fit.psi)
+    variance = np.einsum("ni,ij,nj->n", derivative, fit.free_covariance, derivative) + spread
+    return easiness(fit.psi), np.sqrt(variance)
+
+
+def _local_factor(fit: Fit) -> np.ndarray:
+    return np.asarray(fit.model.local_factor(fit.model.unpack(jnp.asarray(fit.full))))
