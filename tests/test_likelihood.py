@@ -30,6 +30,15 @@ N_PERSONS, N_ITEMS = 14, 5
 TESTS = itertools.count(1)
 
 
+@pytest.fixture(scope="module", autouse=True)
+def quick_compilation():
+    """Most of the time goes to compiling what runs once, on a handful of persons."""
+    before = jax.config.read("jax_disable_most_optimizations")
+    jax.config.update("jax_disable_most_optimizations", True)
+    yield
+    jax.config.update("jax_disable_most_optimizations", before)
+
+
 @pytest.fixture(autouse=True)
 def few_compiled_functions():
     """Every case compiles its own functions, and a process can map only so many at a time."""
@@ -208,6 +217,19 @@ CASES = {
         BY_ITEM | {"ability": ("~ 1 + (1 | part)", (0,))},
     ),
 }
+DENSE = (  # also against a dense Hessian
+    "laplace 2pl",
+    "laplace explained",
+    "laplace explained, independent",
+    "nested slopes",
+    "nested groups",
+    "nested explained",
+    "nested explained, independent",
+    "nested of groups",
+    "nested on ability",
+    "nested adaptive",
+    "nested adaptive explained",
+)
 COMPLETE = (
     "quadrature 2pl, latent regression",
     "quadrature 2d, groups",
@@ -231,12 +253,19 @@ def differenced_gradient(objective, psi, step=1e-5):
 @pytest.mark.parametrize("missing", [False, True], ids=["complete", "incomplete"])
 @pytest.mark.parametrize("case", CASES)
 @double_precision
-def test_gradient_against_differences(case, missing):
+def test_every_case(case, missing):
+    """Check the gradient, the information and the value of one objective: it compiles once."""
     formula, likelihood, options = CASES[case]
+    if case in DENSE and isinstance(likelihood, eirt.Nested):
+        likelihood = eirt.Nested(31, adaptive=True) if likelihood.adaptive else eirt.Nested(81)
     objective, psi = bind(formula, likelihood, frame=small_data(missing=missing), **options)
     _, gradient = objective.value_and_grad(psi)
     expected = differenced_gradient(objective, psi)
     np.testing.assert_allclose(gradient, expected, rtol=1e-6, atol=1e-6 * np.abs(gradient).max())
+    if isinstance(objective, QuadratureObjective):
+        check_information(objective, psi)
+    if case in DENSE:
+        (check_nested if isinstance(likelihood, eirt.Nested) else check_laplace)(objective, psi)
 
 
 @pytest.mark.parametrize("case", ["quadrature rasch", "adaptive", "laplace", "nested"])
@@ -252,12 +281,7 @@ def test_gradient_for_other_families(case, family):
     np.testing.assert_allclose(gradient, expected, rtol=1e-6, atol=1e-6 * np.abs(gradient).max())
 
 
-@pytest.mark.parametrize("missing", [False, True], ids=["complete", "incomplete"])
-@pytest.mark.parametrize("case", [name for name in CASES if name.startswith("quadrature")])
-@double_precision
-def test_louis_information_against_differences(case, missing):
-    formula, likelihood, options = CASES[case]
-    objective, psi = bind(formula, likelihood, frame=small_data(missing=missing), **options)
+def check_information(objective, psi):
     terms = objective.newton_terms(psi)
     value, gradient = objective.value_and_grad(psi)
     assert terms.value == pytest.approx(value, abs=1e-10)
@@ -412,16 +436,6 @@ def test_laplace_against_dense_hessian(formula, family):
     check_laplace(*bind(formula, eirt.Laplace(), family))
 
 
-@pytest.mark.parametrize("missing", [False, True], ids=["complete", "incomplete"])
-@pytest.mark.parametrize(
-    "case", ["laplace 2pl", "laplace explained", "laplace explained, independent"]
-)
-@double_precision
-def test_laplace_with_slopes_against_dense_hessian(case, missing):
-    formula, likelihood, options = CASES[case]
-    check_laplace(*bind(formula, likelihood, frame=small_data(missing=missing), **options))
-
-
 def person_integral(objective, psi):
     """Return f(u) for one effect a person: each by a fine rectangle rule of their own."""
     nodes = np.linspace(-8, 8, 161)
@@ -452,28 +466,6 @@ def check_nested(objective, psi):
 @double_precision
 def test_nested_against_dense_hessian(family):
     check_nested(*bind("~ x + w + (1 | id) + (1 | item)", eirt.Nested(81), family))
-
-
-@pytest.mark.parametrize("missing", [False, True], ids=["complete", "incomplete"])
-@pytest.mark.parametrize(
-    "case",
-    [
-        "nested slopes",
-        "nested groups",
-        "nested explained",
-        "nested explained, independent",
-        "nested of groups",
-        "nested on ability",
-        "nested adaptive",
-        "nested adaptive explained",
-    ],
-)
-@double_precision
-def test_nested_of_every_kind_against_dense_hessian(case, missing):
-    formula, likelihood, options = CASES[case]
-    frame = small_data(missing=missing)
-    fine = eirt.Nested(25, adaptive=True) if likelihood.adaptive else eirt.Nested(81)
-    check_nested(*bind(formula, fine, frame=frame, **options))
 
 
 @pytest.mark.parametrize("likelihood", [eirt.Nested(61), eirt.Laplace()], ids=["nested", "laplace"])
