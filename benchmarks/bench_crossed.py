@@ -10,11 +10,17 @@ import peers
 from timing import machine, medians, report, run, save, timed
 
 FORMULA = "resp ~ x1 + x2 + x3 + x4 + (1 | person) + (1 | item)"
-SIZES = [(1000, 50), (5000, 100)]
-QUICK = [(200, 20)]
+SIZES = [(1000, 50, 50_000), (5000, 100, 500_000)]
+SCALE = [(200, 6000, 759_000), (100_000, 100, 10_000_000)]
+QUICK = [(200, 20, 4000)]
+PROCESS = """
+import sys, pandas, eirt
+data = pandas.read_csv(sys.argv[1])
+print(eirt.eirm(data, sys.argv[2]))
+"""
 
 
-def simulate(n_persons, n_items, seed=1):
+def simulate(n_persons, n_items, n_responses, seed=1):
     """Return responses; x1 and x2 describe items, x3 and x4 persons."""
     import numpy as np
     import pandas as pd
@@ -23,7 +29,10 @@ def simulate(n_persons, n_items, seed=1):
     of_items, of_persons = random.normal(size=(n_items, 2)), random.normal(size=(n_persons, 2))
     easiness = of_items @ [0.5, -0.5] + 0.5 * random.normal(size=n_items)
     ability = of_persons @ [0.3, -0.3] + random.normal(size=n_persons)
-    person, item = np.divmod(np.arange(n_persons * n_items), n_items)
+    cells = np.arange(n_persons * n_items)
+    if n_responses < len(cells):
+        cells = np.sort(random.permutation(cells)[:n_responses])
+    person, item = np.divmod(cells, n_items)
     y = random.random(len(person)) < 1 / (1 + np.exp(-ability[person] - easiness[item]))
     covariates = np.hstack([of_items[item], of_persons[person]])
     data = pd.DataFrame(covariates, columns=["x1", "x2", "x3", "x4"])
@@ -31,11 +40,11 @@ def simulate(n_persons, n_items, seed=1):
     return data.assign(**labels, resp=y.astype(int))
 
 
-def child(n_persons, n_items, repeats):
+def child(n_persons, n_items, n_responses, repeats):
     """Fit once, then `repeats` times more and estimate the error; print what it took."""
     import eirt
 
-    data = simulate(n_persons, n_items)
+    data = simulate(n_persons, n_items, n_responses)
     found, first = timed(lambda: eirt.eirm(data, FORMULA))
     results = {"first": first.wall, "loglik": found.loglik, "converged": found.converged}
     if repeats:
@@ -45,42 +54,59 @@ def child(n_persons, n_items, repeats):
     print(json.dumps(results))
 
 
-def eirt_row(n_persons, n_items, repeats):
-    """Fit in two processes, the first with an empty cache of compiled functions."""
+def eirt_row(n_persons, n_items, n_responses, repeats):
+    """Fit in three processes, the first with an empty cache of compiled functions."""
     with tempfile.TemporaryDirectory() as cache:
 
         def process(times):
-            sizes = map(str, (n_persons, n_items, times))
+            sizes = map(str, (n_persons, n_items, n_responses, times))
             return run([sys.executable, __file__, "--child", *sizes], EIRT_CACHE_DIR=cache)
 
         cold, warm = process(0), process(repeats)
+        data = Path(cache, "data.csv")
+        simulate(n_persons, n_items, n_responses).to_csv(data, index=False)
+        command = [sys.executable, "-c", PROCESS, str(data), FORMULA]
+        run(command, EIRT_CACHE_DIR=cache)
+        whole = run(command, EIRT_CACHE_DIR=cache)
     one, many = json.loads(cold.out), json.loads(warm.out)
     return {
         "persons": n_persons,
         "items": n_items,
+        "responses": n_responses,
         "program": "eirt, Nested",
         "first, cold cache": one["first"],
         "first, warm cache": many["first"],
         "seconds": many["warm"],
         "CPU": many["warm CPU"],
+        "process": whole.wall,
         "peak MiB": cold.peak_mib,
         "log-likelihood": many["loglik"],
         "error": -many["laplace"],
         "se of it": many["laplace_se"],
         "check": many["check"],
+        "peer / eirt, fit": None,
+        "peer / eirt, process": None,
     }
 
 
-def peer_row(package, n_persons, n_items, ours):
-    """Fit in R, in one process."""
+def peer_row(package, n_persons, n_items, n_responses, ours):
+    """Fit with a peer, in one process."""
+    data = simulate(n_persons, n_items, n_responses)
     with tempfile.TemporaryDirectory() as folder:
-        found = peers.fit(package, FORMULA, simulate(n_persons, n_items), Path(folder))
+        if package == "glmm":
+            found = peers.fit_glmm(FORMULA, data, Path(folder))
+        else:
+            found = peers.fit(package, FORMULA, data, Path(folder))
     return dict.fromkeys(ours) | {
         "persons": n_persons,
         "items": n_items,
+        "responses": n_responses,
         "program": package,
         "seconds": found.fit.wall,
         "CPU": found.fit.cpu,
+        "process": found.process.wall,
+        "peer / eirt, fit": found.fit.wall / ours["seconds"],
+        "peer / eirt, process": found.process.wall / ours["process"],
         "peak MiB": found.process.peak_mib,
         "log-likelihood": found.loglik,
         # how far each is from the importance-sampling estimate at eirt's maximum
@@ -91,9 +117,14 @@ def peer_row(package, n_persons, n_items, ours):
 def main():
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--quick", action="store_true", help="200 x 20 only, one repeat")
-    parser.add_argument("--peers", action="store_true", help="glmmTMB too, on the smallest data")
+    parser.add_argument(
+        "--peers", action="store_true", help="glmm too, and glmmTMB on the smallest data"
+    )
     parser.add_argument("--json", metavar="FILE", help="write the results here as well")
-    parser.add_argument("--child", nargs=3, type=int, help=argparse.SUPPRESS)
+    parser.add_argument(
+        "--scale", action="store_true", help="the sparse and the large data instead"
+    )
+    parser.add_argument("--child", nargs=4, type=int, help=argparse.SUPPRESS)
     arguments = parser.parse_args()
     if arguments.child:
         child(*arguments.child)
@@ -103,9 +134,14 @@ def main():
     report("Machine", [{"what": name, "value": value} for name, value in about.items()])
     imported = run([sys.executable, "-c", "import eirt, pandas"]).peak_mib
     sizes, repeats = (QUICK, 1) if arguments.quick else (SIZES, 3)
+    if arguments.scale:
+        sizes, repeats = SCALE, 1
     rows = [eirt_row(*size, repeats) for size in sizes]
+    ours = dict(zip(sizes, rows, strict=True))
+    if arguments.peers and peers.glmm_is_there():
+        rows += [peer_row("glmm", *size, ours[size]) for size in sizes]
     if "glmmTMB" in versions:
-        rows.append(peer_row("glmmTMB", *sizes[0], rows[0]))
+        rows.append(peer_row("glmmTMB", *sizes[0], ours[sizes[0]]))
     report(FORMULA, rows)
     print(f"\nOf the peak, {imported:.0f} MiB are there once eirt is imported.")
     save(arguments.json, machine=about, import_mib=imported, fits=rows)

@@ -6,7 +6,18 @@ import numpy as np
 import pytest
 
 from eirt._config import double_precision
-from eirt._math import equispaced_grid, gauss_hermite_grid, log1mexp, newton_mode
+from eirt._math import (
+    UNROLLED,
+    cholesky,
+    cholesky_solve,
+    equispaced_grid,
+    gauss_hermite_grid,
+    log1mexp,
+    lower_solve,
+    newton_mode,
+    upper_solve,
+)
+from eirt.likelihood.polynomials import orthonormal, polynomials, powers_up_to
 
 
 @pytest.mark.parametrize("dimension", [0, 1, 2])
@@ -42,3 +53,45 @@ def test_newton_mode_halves_steps_that_overshoot():
 
     mode, _ = newton_mode(expand, jnp.asarray([3.0]))
     assert abs(float(mode[0])) < 1e-8
+
+
+@pytest.mark.parametrize("n", [1, 2, 3, UNROLLED, UNROLLED + 1])
+@double_precision
+def test_small_matrices_are_solved_as_large_ones(n):
+    half = np.random.default_rng(n).normal(size=(n, n))
+    matrix, b = half @ half.T + np.eye(n), half[:, :1]
+    factor = cholesky(jnp.asarray(matrix))
+    np.testing.assert_allclose(factor, np.linalg.cholesky(matrix), atol=1e-12)
+    np.testing.assert_allclose(factor @ lower_solve(factor, b), b, atol=1e-12)
+    np.testing.assert_allclose(factor.T @ upper_solve(factor, b), b, atol=1e-12)
+    np.testing.assert_allclose(cholesky_solve(factor, b[:, 0]), np.linalg.solve(matrix, b[:, 0]))
+    assert not np.all(np.isfinite(cholesky(jnp.asarray(-matrix))))
+
+
+@pytest.mark.parametrize("dimension", [1, 2])
+@double_precision
+def test_polynomials_are_uncorrelated_under_each_posterior(dimension):
+    grid = equispaced_grid(31, dimension)
+    rng = np.random.default_rng(0)
+    centre, slope = rng.normal(size=(5, dimension)), 1.5
+    weights = np.exp(-(slope**2) * ((grid.nodes - centre[:, None]) ** 2).sum(axis=-1))
+    weights /= weights.sum(axis=1, keepdims=True)
+    powers = powers_up_to(dimension, 4)
+    v = orthonormal(polynomials(jnp.asarray(weights), grid, powers), jnp.asarray(weights))
+    assert v.shape[1] == {1: 4, 2: 14}[dimension]
+    products = np.einsum("nk,nqk,nrk->nqr", weights, v, v)
+    identity = np.broadcast_to(np.eye(v.shape[1]), products.shape)
+    np.testing.assert_allclose(products, identity, atol=1e-9)
+    np.testing.assert_allclose(np.einsum("nk,nqk->nq", weights, v), 0.0, atol=1e-9)
+
+
+@double_precision
+def test_a_mode_whose_start_is_no_number_ends_at_once():
+    evaluations = []
+
+    def expand(x):
+        jax.debug.callback(lambda: evaluations.append(1))
+        return jnp.nan * x[0], x, x @ x, ()
+
+    newton_mode(expand, jnp.ones(1))
+    assert len(evaluations) == 1
