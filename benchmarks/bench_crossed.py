@@ -10,7 +10,8 @@ import peers
 from timing import machine, medians, report, run, save, timed
 
 FORMULA = "resp ~ x1 + x2 + x3 + x4 + (1 | person) + (1 | item)"
-SIZES = [(1000, 50, 50_000), (5000, 100, 500_000)]
+PEERS = ("glmm", "gpboost", "glmmTMB", "lme4")
+SIZES = [(316, 24, 7584), (5000, 100, 500_000)]
 SCALE = [(200, 6000, 759_000), (100_000, 100, 10_000_000)]
 QUICK = [(200, 20, 4000)]
 PROCESS = """
@@ -93,10 +94,7 @@ def peer_row(package, n_persons, n_items, n_responses, ours):
     """Fit with a peer, in one process."""
     data = simulate(n_persons, n_items, n_responses)
     with tempfile.TemporaryDirectory() as folder:
-        if package == "glmm":
-            found = peers.fit_glmm(FORMULA, data, Path(folder))
-        else:
-            found = peers.fit(package, FORMULA, data, Path(folder))
+        found = peers.fit(package, FORMULA, data, Path(folder))
     return dict.fromkeys(ours) | {
         "persons": n_persons,
         "items": n_items,
@@ -117,9 +115,7 @@ def peer_row(package, n_persons, n_items, n_responses, ours):
 def main():
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--quick", action="store_true", help="200 x 20 only, one repeat")
-    parser.add_argument(
-        "--peers", action="store_true", help="glmm too, and glmmTMB on the smallest data"
-    )
+    parser.add_argument("--peers", action="store_true", help="also glmm, gpboost, glmmTMB, lme4")
     parser.add_argument("--json", metavar="FILE", help="write the results here as well")
     parser.add_argument(
         "--scale", action="store_true", help="the sparse and the large data instead"
@@ -129,7 +125,7 @@ def main():
     if arguments.child:
         child(*arguments.child)
         return
-    versions = peers.versions(["glmmTMB"]) if arguments.peers else {}
+    versions = peers.versions(PEERS) if arguments.peers else {}
     about = machine(**versions)
     report("Machine", [{"what": name, "value": value} for name, value in about.items()])
     imported = run([sys.executable, "-c", "import eirt, pandas"]).peak_mib
@@ -138,10 +134,8 @@ def main():
         sizes, repeats = SCALE, 1
     rows = [eirt_row(*size, repeats) for size in sizes]
     ours = dict(zip(sizes, rows, strict=True))
-    if arguments.peers and peers.glmm_is_there():
-        rows += [peer_row("glmm", *size, ours[size]) for size in sizes]
-    if "glmmTMB" in versions:
-        rows.append(peer_row("glmmTMB", *sizes[0], ours[sizes[0]]))
+    found = [package for package in PEERS if package in versions]
+    rows += [peer_row(package, *size, ours[size]) for size in sizes for package in found]
     report(FORMULA, rows)
     print(f"\nOf the peak, {imported:.0f} MiB are there once eirt is imported.")
     save(arguments.json, machine=about, import_mib=imported, fits=rows)

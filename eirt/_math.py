@@ -129,6 +129,34 @@ def cholesky_solve(factor: Float[Array, "n n"], b: Float[Array, "n ..."]) -> Flo
     return upper_solve(factor, lower_solve(factor, b))
 
 
+def over_blocks(
+    add: Callable[[PyTree, PyTree], PyTree], empty: PyTree, parts: PyTree, block: int
+) -> PyTree:
+    """Sum over persons, the leading axis of all parts, in blocks of which the last is shorter.
+
+    Args:
+        add: returns a total plus the sums of one block.
+        empty: the total of nobody.
+        parts: arrays by person.
+        block: persons at a time.
+
+    >>> float(over_blocks(lambda total, x: total + x.sum(), jnp.zeros(()), jnp.arange(5.0), 2))
+    10.0
+    """
+    n = len(jax.tree.leaves(parts)[0])
+    whole = n // block * block
+    add = jax.checkpoint(add)  # recomputed, not stored, when this is differentiated in turn
+
+    def cut(leaf: Array) -> Array:
+        return leaf[:whole].reshape(whole // block, block, *leaf.shape[1:])
+
+    total = empty
+    if whole:
+        blocks = jax.tree.map(cut, parts)
+        total = jax.lax.scan(lambda sums, part: (add(sums, part), None), empty, blocks)[0]
+    return add(total, jax.tree.map(lambda leaf: leaf[whole:], parts)) if whole < n else total
+
+
 def newton_mode(
     expand: Callable[[PyTree], tuple[Array, PyTree, Array, PyTree]],
     start: PyTree,
@@ -161,8 +189,7 @@ def newton_mode(
         point, value, step, decrement, extra, length, count = state
         trial = jax.tree.map(lambda at, by: at + length * by, point, step)
         new_value, new_step, new_decrement, new_extra = expand(trial)
-        slack = jnp.where(count > 0, 1e-12 * jnp.abs(value), 0.0)
-        better = (new_value >= value - slack) & (new_decrement >= 0)
+        better = (new_value >= value - 1e-12 * jnp.abs(value)) & (new_decrement >= 0)
         kept = (point, value, step, decrement, extra, length / 2, count + 1)
         fresh = (new_extra, jnp.ones_like(length), count + 1)
         moved = (trial, new_value, new_step, new_decrement, *fresh)

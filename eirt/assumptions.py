@@ -4,10 +4,8 @@ from __future__ import annotations
 
 from eirt.covariances import Correlation, Covariance, Repeated, Standard, covariance_of
 from eirt.design import Design
-from eirt.effects import Effect, Slope, Target, Unit
+from eirt.effects import STEEP, Effect, Slope, Target, Unit
 from eirt.terms import Term
-
-STEEP = "discrimination"
 
 
 def assume(design: Design, slope: Slope) -> tuple[tuple[Effect, ...], dict[str, float]]:

@@ -19,7 +19,7 @@ from eirt.model import Cell, Person
 from eirt.predictions import rows_at
 from eirt.responses import Response
 from eirt.results import Fit
-from eirt.tables import effect_factors
+from eirt.tables import local_factor
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -161,9 +161,7 @@ def of_new_items(fit: Fit, frame: pd.DataFrame, y: np.ndarray) -> Float[np.ndarr
     tilt = found.total[:, 0, 1] / np.where(sd > 0, sd, 1.0)
     spread = np.maximum(found.total[:, 0, 0] - tilt**2, 0.0)
     person = level_codes(frame, str(fit.design.person).split(":"), fit.design.persons)
-    factors = zip(fit.model.effects, effect_factors(fit), strict=True)
-    factor = next(factor for effect, factor in factors if effect.local)
-    posterior = (factor[0, 0] ** 2 * fit.moments.covariance[:, 0, 0])[person]
+    posterior = (local_factor(fit)[0, 0] ** 2 * fit.moments.covariance[:, 0, 0])[person]
     doubt = jnp.where(person < 0, rows.scale[:, 0, 0] ** 2, posterior)
     held = _Held(
         y=jnp.asarray(y),

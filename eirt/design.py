@@ -23,6 +23,8 @@ from eirt.terms import Explained, Term, build_terms, local_group, place_of, term
 if TYPE_CHECKING:
     import pandas as pd
 
+MOSTLY = 0.3  # of persons x cells answered: looking cells up costs more than what is missing
+
 
 @dataclass(frozen=True, eq=False)
 class Design:
@@ -103,14 +105,25 @@ class Design:
         """Cell of each observation."""
         return self.row_cell[self.obs_row]
 
+    @property
+    def obs_item(self) -> np.ndarray:
+        """Item of each observation."""
+        return self.obs_person if self.items_first else self.cell_item[self.obs_cell]
+
     @functools.cached_property
-    def complete(self) -> bool:
-        """Whether every person answered every cell exactly once."""
+    def aligned(self) -> bool:
+        """Whether persons answered most cells, none of them twice."""
         n_cells = len(self.x)
-        if self.n_obs != len(self.persons) * n_cells:
+        size = len(self.persons) * n_cells
+        if not MOSTLY * size <= self.n_obs <= size:
             return False
         pairs = self.obs_person * n_cells + self.obs_cell
-        return bool(np.all(np.bincount(pairs, minlength=self.n_obs) == 1))
+        return bool(np.bincount(pairs, minlength=size).max() == 1)
+
+    @property
+    def complete(self) -> bool:
+        """Whether every person answered every cell exactly once."""
+        return self.aligned and self.n_obs == len(self.persons) * len(self.x)
 
     @functools.cached_property
     def roles(self) -> tuple[str, ...]:

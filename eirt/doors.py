@@ -8,9 +8,9 @@ from typing import TYPE_CHECKING, Any, Literal, TypedDict
 import numpy as np
 
 from eirt import frames
-from eirt.assumptions import STEEP, assume
+from eirt.assumptions import assume
 from eirt.design import build
-from eirt.effects import Linear, LogLinear, Slope, Unit
+from eirt.effects import STEEP, Linear, LogLinear, Slope, Unit
 from eirt.errors import FormulaError
 from eirt.fit import fit
 from eirt.formula import Formula, RandomTerm, formula_columns, parse, require_variables, variables

@@ -28,6 +28,7 @@ class Target(NamedTuple):
     place: int = 0
 
 
+STEEP = "discrimination"
 EASINESS = Target("easiness")
 
 

@@ -13,7 +13,7 @@ from jaxtyping import Array, Bool, Float, Int
 
 from eirt._config import double_precision
 from eirt.design import Design
-from eirt.effects import EASINESS, Slope, Target, Unit
+from eirt.effects import EASINESS, STEEP, Slope, Target, Unit
 from eirt.errors import DataError
 from eirt.factors import constant_within, level_codes
 from eirt.formula import clean_name, model_columns, require_variables, variables
@@ -24,8 +24,6 @@ from eirt.terms import Term
 
 if TYPE_CHECKING:
     import pandas as pd
-
-STEEP = "discrimination"
 
 
 class Forecast(NamedTuple):
@@ -114,14 +112,8 @@ def refuse_free(fit: Fit) -> None:
     Raises:
         DataError: saying what to write instead.
     """
+    fit.require_items(first=False)
     design = fit.design
-    if design.item is None:
-        raise DataError("This fit does not know the items; name their column: item='...'.")
-    if design.items_first:
-        raise DataError(
-            f"{fit.name} integrates the items ({design.item}) first, as if they were persons; "
-            "refit with person='...', the column of persons."
-        )
     for part in design.asked:
         label = part.label or "easiness"
         if part.parameter in ("easiness", STEEP) and design.item in variables(part.formula.fixed):

@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
+from eirt.effects import STEEP
 from eirt.errors import DataError
 from eirt.parts import Part
 from eirt.results import Fit
@@ -134,7 +135,7 @@ def _parts_nested(small: Fit, large: Fit, here: np.ndarray, there: np.ndarray) -
         return False
     for target in {*own, *other}:
         a, b = _part_rows(small, own.get(target), here), _part_rows(large, other.get(target), there)
-        if target.parameter == "discrimination":  # a slope of one is a common slope, rescaled
+        if target.parameter == STEEP:  # a slope of one is a common slope, rescaled
             a, b = (np.ones((len(here), 1)) if x is None else x for x in (a, b))
         if a is None:
             continue
@@ -157,5 +158,5 @@ def _in_order(fit: Fit) -> np.ndarray:
     persons = np.argsort(np.argsort(design.persons.astype(str)))[design.obs_person]
     if design.item is None:
         return np.lexsort((design.y, persons))
-    items = np.argsort(np.argsort(design.items.astype(str)))[design.cell_item[design.obs_cell]]
+    items = np.argsort(np.argsort(design.items.astype(str)))[design.obs_item]
     return np.lexsort((design.y, items, persons))

@@ -5,12 +5,11 @@ from __future__ import annotations
 import dataclasses
 from typing import TYPE_CHECKING
 
-import jax.numpy as jnp
 import numpy as np
 
 from eirt._config import double_precision
 from eirt.results import Fit
-from eirt.tables import difference, standings
+from eirt.tables import difference, local_factor, standings
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -35,11 +34,10 @@ def items(fit: Fit) -> pd.DataFrame:
     fit.require_items()
     if design.items_first:
         easiness, se = easiness_of_local(fit)
-        item = design.obs_person
     else:
         found = fit.item_parameters
         easiness, se = found.easiness, np.sqrt(np.diagonal(found.covariance))
-        item = design.cell_item[design.obs_cell]
+    item = design.obs_item
     counts = np.bincount(item, minlength=n)
     table = {
         "item": design.items,
@@ -67,15 +65,11 @@ def easiness_of_local(fit: Fit) -> tuple[np.ndarray, np.ndarray]:
     def easiness(psi: np.ndarray) -> np.ndarray:
         there = dataclasses.replace(fit, psi=psi)
         beta = there.full[: len(constant)]
-        mean = fit.objective.moments(psi).mean @ _local_factor(there).T
+        mean = fit.objective.moments(psi).mean @ local_factor(there).T
         return (mean + np.asarray(standings(there).mean)) @ z + design.x[0] @ (beta * constant)
 
-    carried = _local_factor(fit).T @ z
+    carried = local_factor(fit).T @ z
     spread = np.einsum("i,nij,j->n", carried, fit.moments.covariance, carried)
     derivative = difference(easiness, fit.psi)
     variance = np.einsum("ni,ij,nj->n", derivative, fit.free_covariance, derivative) + spread
     return easiness(fit.psi), np.sqrt(variance)
-
-
-def _local_factor(fit: Fit) -> np.ndarray:
-    return np.asarray(fit.model.local_factor(fit.model.unpack(jnp.asarray(fit.full))))

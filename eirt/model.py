@@ -19,7 +19,7 @@ import numpy as np
 from jaxtyping import Array, Float, Int
 
 from eirt.design import Design
-from eirt.effects import EASINESS, Effect, Target
+from eirt.effects import EASINESS, STEEP, Effect, Target
 from eirt.responses import Response
 
 
@@ -144,7 +144,7 @@ class Model:
         targets = {t.parameter for e in self.effects if not e.local for t in e.targets}
         if "extra" in targets:
             return 1 + self.dimension + self.response.n_aux
-        return 1 + self.dimension if "discrimination" in targets else 1
+        return 1 + self.dimension if STEEP in targets else 1
 
     @property
     def n_global(self) -> int:

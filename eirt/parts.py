@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any, Self
 
 import numpy as np
 
-from eirt.effects import Target
+from eirt.effects import STEEP, Target
 from eirt.errors import DataError
 from eirt.factors import constant_within, factor_codes, first_of
 from eirt.formula import model_matrix, refuse_collinear, variables
@@ -65,7 +65,7 @@ def build_parts(
     x, names, spec = model_matrix(explained.formula.fixed, frame, rows)
     if of_persons:
         _refuse_varying(frame, variables(explained.formula.fixed), obs_person, explained.label)
-    if explained.parameter != "discrimination":
+    if explained.parameter != STEEP:
         keep = [j for j, name in enumerate(names) if name != "(Intercept)"]
         x, names = x[:, keep], tuple(names[j] for j in keep)
     parts = []
@@ -73,7 +73,7 @@ def build_parts(
     for place in places:
         several = len(places) > 1
         own = x
-        if several and explained.parameter == "discrimination":
+        if several and explained.parameter == STEEP:
             own = x * (local[place][1] != 0)[:, None]
         used = np.flatnonzero(own.any(axis=0))
         if len(used) == 0:

@@ -9,7 +9,7 @@ import numpy as np
 
 from eirt._config import double_precision
 from eirt.design import Design
-from eirt.effects import Effect
+from eirt.effects import STEEP, Effect
 from eirt.errors import DataError, listing
 from eirt.fit import fit as fit_model
 from eirt.model import parameter_names, part_sizes
@@ -17,8 +17,6 @@ from eirt.parts import Part
 from eirt.results import Fit
 from eirt.tables import of_items
 from eirt.terms import Term
-
-STEEP = "discrimination"
 
 
 @double_precision
@@ -94,7 +92,7 @@ def item_level(design: Design, term: Term) -> bool:
 
 def _refuse_extremes(design: Design) -> None:
     """Refuse items without two different responses."""
-    item = design.cell_item[design.obs_cell]
+    item = design.obs_item
     own = design.y[np.unique(item, return_index=True)[1]]
     differs = np.bincount(item, design.y != own[item], minlength=len(own))
     alike = design.items[differs == 0]

@@ -7,7 +7,6 @@ import textwrap
 from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any
 
-from eirt.likelihood.prior import PenalisedObjective
 from eirt.results import Fit
 
 if TYPE_CHECKING:
@@ -255,9 +254,7 @@ def _nodes(fit: Fit) -> int | None:
     """Return the nodes that were used in the end, None where the likelihood has none."""
     if fit.model.dimension == 0 or not hasattr(fit.likelihood, "nodes"):
         return None
-    bound = fit.objective
-    if isinstance(bound, PenalisedObjective):
-        bound = bound.inner
+    bound = fit.objective.unpenalised
     return getattr(getattr(bound, "choice", bound), "nodes", None)
 
 

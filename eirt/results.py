@@ -12,7 +12,7 @@ from eirt import tables
 from eirt._config import double_precision
 from eirt.certificate import Certificate
 from eirt.design import Design
-from eirt.errors import ConvergenceWarning, listing, warn_caller
+from eirt.errors import ConvergenceWarning, DataError, listing, warn_caller
 from eirt.likelihood import Likelihood, Objective
 from eirt.likelihood.base import Moments
 from eirt.model import Model, global_offsets
@@ -230,13 +230,7 @@ class Fit:
             ValueError: if the fit does not know which column holds the items, or integrates them
                 as if they were persons.
         """
-        self.require_items()
-        if self.design.items_first:
-            raise ValueError(
-                f"{self.name} integrates the items ({self.design.item}) first, as there are more "
-                "of them than of persons: fit.items has their easiness; refit with "
-                "person='...', the column of persons, for the rest."
-            )
+        self.require_items(first=False)
         return tables.item_parameters(self)
 
     @functools.cached_property
@@ -246,10 +240,16 @@ class Fit:
 
         return items(self)
 
-    def require_items(self) -> None:
-        """Refuse a fit that does not know which column holds the items."""
+    def require_items(self, first: bool = True) -> None:
+        """Refuse a fit that does not know the items or, unless `first`, integrates them first."""
         if self.design.item is None:
-            raise ValueError("This fit does not know the items; name their column: item='...'.")
+            raise DataError("This fit does not know the items; name their column: item='...'.")
+        if self.design.items_first and not first:
+            raise DataError(
+                f"{self.name} integrates the items ({self.design.item}) first, as there are more "
+                "of them than of persons: fit.items has their easiness; refit with "
+                "person='...', the column of persons, for the rest."
+            )
 
     @property
     def has_slopes(self) -> bool:

@@ -9,7 +9,7 @@ import numpy as np
 from eirt._config import double_precision
 from eirt.likelihood.joint import person_modes
 from eirt.results import Fit
-from eirt.tables import effect_factors, standings
+from eirt.tables import local_factor, standings
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -56,18 +56,13 @@ def persons(fit: Fit, method: Literal["EAP", "MAP"] = "EAP") -> pd.DataFrame:
         mean, covariance = fit.moments.mean, fit.moments.covariance
     else:
         mean, covariance = person_modes(fit.objective, fit.psi, fit.moments.others)
-    local = [
-        (term, factor)
-        for term, factor in zip(design.terms, effect_factors(fit), strict=True)
-        if term.local
-    ]
-    carry = _block_diagonal([factor for _, factor in local])
+    carry = local_factor(fit)
     residual = mean @ carry.T
     se = np.sqrt(np.einsum("ij,njk,ik->ni", carry, covariance, carry))
     ability = residual + np.asarray(standings(fit).mean)
     n = np.bincount(design.obs_person, minlength=len(design.persons))
     score = np.bincount(design.obs_person, design.y, minlength=len(design.persons))
-    names = [name for term, _ in local for name in term.effects]
+    names = [name for term in design.terms if term.local for name in term.effects]
     q = len(names)
     table = pd.DataFrame(
         {
@@ -83,9 +78,3 @@ def persons(fit: Fit, method: Literal["EAP", "MAP"] = "EAP") -> pd.DataFrame:
     reliability = spread / (spread + (se**2).mean(axis=0))
     table.attrs["reliability"] = float(reliability[0]) if q == 1 else reliability.tolist()
     return table
-
-
-def _block_diagonal(blocks: list[np.ndarray]) -> np.ndarray:
-    import scipy.linalg
-
-    return scipy.linalg.block_diag(*blocks)

@@ -18,6 +18,7 @@ from eirt.likelihood import (
     Quadrature,
 )
 from eirt.likelihood.cells import Data, cell_parameters
+from eirt.likelihood.polynomials import TOLD
 from eirt.likelihood.table import tabulated
 from eirt.model import Model, global_offsets, parameter_names
 from eirt.parts import Part
@@ -28,7 +29,6 @@ REACH = 6.5
 MOST_NODES = 401  # beyond, nodes at each person's own mode are cheaper
 OTHER_SD = 0.5  # where standard deviations of slopes of items, raters, ... start
 START_SD = (0.3, 3.0)
-TOLD = 0.2  # about what one response tells of its predictor
 MOST_PRODUCTS = 3e9  # persons x nodes x pairs of responses
 SPACING = 1.1  # of shared nodes, in posterior standard deviations
 
@@ -55,15 +55,16 @@ def start_values(model: Model, design: Design) -> np.ndarray:
         counts = np.bincount(design.y.astype(int), minlength=design.n_categories)
         proportions = counts / counts.sum()
     aux = np.tile(model.response.start_aux(proportions), model.n_sets)
+    fitted = np.sum(design.x_of(np.arange(design.n_obs)) * beta, axis=1)
     thetas = [
-        effect.covariance.start(_start_sd(model, design, term, beta, inflation))
+        effect.covariance.start(_start_sd(model, design, term, fitted, inflation))
         for effect, term in zip(model.effects, design.terms, strict=True)
     ]
     return model.pack(inflation * beta, thetas, start_parts(model, design), aux)
 
 
 def _start_sd(
-    model: Model, design: Design, term: Term, beta: np.ndarray, inflation: float
+    model: Model, design: Design, term: Term, fitted: np.ndarray, inflation: float
 ) -> float:
     """Return about the sd of the effects of a term: that of its levels' means, less their noise.
 
@@ -73,8 +74,6 @@ def _start_sd(
         return 1.0 if term.local else OTHER_SD
     level = design.obs_person if term.index is None else term.index[design.obs_cell]
     eta, n = _marginal(model, design, level, len(term.levels))
-    fitted = (design.x @ beta)[design.obs_cell]
-    fitted += (design.person_x @ beta[design.person_columns])[design.obs_person]
     residual = eta - np.bincount(level, fitted) / n
     centred = residual - np.average(residual, weights=n)
     variance = np.average(centred**2, weights=n) - len(n) / (TOLD * n.sum())

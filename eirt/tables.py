@@ -163,6 +163,12 @@ def effect_factors(fit: Fit) -> list[np.ndarray]:
 
 
 @double_precision
+def local_factor(fit: Fit) -> Float[np.ndarray, "D D"]:
+    """Return Lambda of all effects of persons, the local group."""
+    return np.asarray(fit.model.local_factor(fit.model.unpack(jnp.asarray(fit.full))))
+
+
+@double_precision
 def standings(fit: Fit) -> Standing:
     """Return what covariates predict of each person's abilities, stacked."""
     params = fit.model.unpack(jnp.asarray(fit.full))
@@ -282,12 +288,11 @@ def of_items(design: Design, term: Term) -> np.ndarray:
 
 
 def difference(
-    function: Callable[[np.ndarray], np.ndarray], psi: np.ndarray, step: float = 1e-5
+    function: Callable[[np.ndarray], np.ndarray],
+    psi: np.ndarray,
+    step: float | Float[np.ndarray, " F"] = 1e-5,
 ) -> np.ndarray:
     """Return the Jacobian of a function by central differences."""
-    columns = []
-    for j in range(len(psi)):
-        shift = np.zeros_like(psi)
-        shift[j] = step
-        columns.append((function(psi + shift) - function(psi - shift)) / (2 * step))
+    shifts = np.diag(np.broadcast_to(step, psi.shape))
+    columns = [(function(psi + h) - function(psi - h)) / (2 * h.max()) for h in shifts]
     return np.stack(columns, axis=1)

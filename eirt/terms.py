@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple, Self
 
 import numpy as np
 
-from eirt.effects import Target
+from eirt.effects import STEEP, Target
 from eirt.errors import FormulaError
 from eirt.factors import constant_within, factor_codes, level_codes
 from eirt.formula import Formula, RandomTerm, model_columns, model_matrix, variables
@@ -204,7 +204,7 @@ def _term(
     codes, levels = factor_codes(frame, factors)
     copies = 1 if place.local else len(explained.places)
     source = Source(names, spec, within, copies)
-    targets = [Target("discrimination")] * len(effects)
+    targets = [Target(STEEP)] * len(effects)
     if not place.local:
         targets = [Target(explained.parameter, p) for p in explained.places for _ in names]
         suffixes = [f"|{p + 1}" if copies > 1 else "" for p in explained.places]

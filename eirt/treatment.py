@@ -238,10 +238,8 @@ def _item_effects(
         return moved.full[place] + own["estimate"].to_numpy(), own["sd"].to_numpy()
 
     se = np.sqrt(np.diagonal(fit.free_covariance))
-    steps = np.diag(STEP * np.where(np.isfinite(se) & (se > 0), se, STEP))
-    derivative = np.stack(
-        [(effects(fit.psi + h)[0] - effects(fit.psi - h)[0]) / (2 * h.max()) for h in steps], axis=1
-    )
+    steps = STEP * np.where(np.isfinite(se) & (se > 0), se, STEP)
+    derivative = tables.difference(lambda psi: effects(psi)[0], fit.psi, steps)
     effect, sd = effects(fit.psi)
     shared = np.einsum("ij,jk,ik->i", derivative, fit.free_covariance, derivative)
     return effect, np.sqrt(sd**2 + shared)

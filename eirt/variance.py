@@ -9,9 +9,9 @@ import numpy as np
 from jaxtyping import Float
 
 from eirt._config import double_precision
-from eirt.effects import EASINESS, Target
+from eirt.effects import EASINESS, STEEP, Target
 from eirt.errors import DataError
-from eirt.forecasts import STEEP, freedom, item_columns, refuse_free, require_freedom
+from eirt.forecasts import freedom, item_columns, refuse_free, require_freedom
 from eirt.likelihood.prior import PenalisedObjective
 from eirt.refits import item_level, without_features
 from eirt.results import Fit

@@ -522,10 +522,25 @@ def test_storage_and_blocks_change_nothing(case):
 
 
 def store(objective, dense, block):
-    objective.who = jax.device_put(incidence(objective.design, dense, block))
+    who = jax.device_put(incidence(objective.design, dense, block))
     objective.how = objective.how._replace(block=block)
-    if not isinstance(objective, QuadratureObjective):
-        objective.inner = objective.inner._replace(who=objective.who)
+    if isinstance(objective, QuadratureObjective):
+        objective.who = who
+    else:
+        objective.inner = objective.inner._replace(who=who)
+
+
+def everything(objective, psi):
+    value, gradient = objective.value_and_grad(psi)
+    return value, gradient, objective.information(psi), objective.moments(psi)
+
+
+def assert_same(found, there):
+    assert found[0] == pytest.approx(there[0], abs=1e-9)
+    np.testing.assert_allclose(found[1], there[1], atol=1e-8)
+    np.testing.assert_allclose(found[2], there[2], atol=1e-6)
+    for one, other in zip(found[3], there[3], strict=True):
+        np.testing.assert_allclose(one, other, atol=1e-8)
 
 
 @pytest.mark.parametrize("case", ["nested", "nested explained"])
@@ -551,16 +566,10 @@ def test_looking_cells_up_changes_nothing(case, missing):
     formula, likelihood, options = CASES[case]
     objective, psi = bind(formula, likelihood, frame=small_data(missing=missing), **options)
     assert isinstance(objective.setting.who, Aligned)
-    value, gradient = objective.value_and_grad(psi)
-    information, moments = objective.information(psi), objective.moments(psi)
+    before = everything(objective, psi)
     who = jax.device_put(incidence(objective.design, False))
     objective.setting = objective.setting._replace(who=who)
-    there, slope = objective.value_and_grad(psi)
-    assert there == pytest.approx(value, abs=1e-9)
-    np.testing.assert_allclose(slope, gradient, atol=1e-8)
-    np.testing.assert_allclose(objective.information(psi), information, atol=1e-6)
-    for one, other in zip(objective.moments(psi), moments, strict=True):
-        np.testing.assert_allclose(one, other, atol=1e-8)
+    assert_same(everything(objective, psi), before)
 
 
 @double_precision
@@ -570,16 +579,9 @@ def test_products_for_complete_data_change_nothing():
         objective, psi = bind(formula, likelihood, **options)
         assert isinstance(objective.who, Canonical)
         assert (len(objective.who.weight) < N_PERSONS) == (case in ALIKE)
-        moments = objective.moments(psi)
-        value, gradient = objective.value_and_grad(psi)
-        information = objective.information(psi)
+        before = everything(objective, psi)
         store(objective, True, 7)
-        there, slope = objective.value_and_grad(psi)
-        assert there == pytest.approx(value, abs=1e-9)
-        np.testing.assert_allclose(slope, gradient, atol=1e-8)
-        np.testing.assert_allclose(objective.information(psi), information, atol=1e-6)
-        for one, other in zip(objective.moments(psi), moments, strict=True):
-            np.testing.assert_allclose(one, other, atol=1e-8)
+        assert_same(everything(objective, psi), before)
 
 
 # ---- refusals --------------------------------------------------------------------------------

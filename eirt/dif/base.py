@@ -77,8 +77,7 @@ def _equal(differences: dict[str, list[str]], free: frozenset[str]) -> dict[str,
 
 def _grid(base: Fit) -> Likelihood:
     """Return the likelihood with the nodes that were used in the end."""
-    objective = getattr(base.objective, "inner", base.objective)
-    return getattr(objective, "choice", base.likelihood)
+    return getattr(base.objective.unpenalised, "choice", base.likelihood)
 
 
 def grouped(frame: pd.DataFrame, columns: Columns) -> tuple[pd.DataFrame, list[str], list[str]]:

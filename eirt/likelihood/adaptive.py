@@ -8,7 +8,6 @@ quadrature itself.
 from __future__ import annotations
 
 import functools
-from collections.abc import Callable
 from dataclasses import dataclass
 from typing import NamedTuple
 
@@ -17,6 +16,7 @@ import jax.numpy as jnp
 import numpy as np
 from jaxtyping import Array, Float
 
+from eirt._math import over_blocks
 from eirt.design import Design
 from eirt.likelihood.ability import partition, statistics
 from eirt.likelihood.arrowhead import Information, Setting, cells_of, each_response, prior_of
@@ -139,7 +139,7 @@ def _information(
     cells = cells_of(model, psi, none, setting)
     moments = jax.vmap(jax.vmap(statistics, (0, None)), (0, None))(nodes, size)
 
-    def add(total: Sums, part: tuple) -> tuple[Sums, None]:
+    def add(total: Sums, part: tuple) -> Sums:
         who, w, x, stats, move = part
         y, own = each_response(cells, Setting(data, who))
         present = who.present[:, :, None]
@@ -158,11 +158,11 @@ def _information(
             total.score + who.by_cell(expected, data.row_cell, n_cells),
             total.curvature + who.by_cell(curvature, data.row_cell, n_cells),
             total.lost + lost,
-        ), None
+        )
 
     empty = Sums(jnp.zeros((n_cells, m)), jnp.zeros((n_cells, m, m)), jnp.zeros((n_free, n_free)))
     parts = (setting.who, weights, nodes, moments, moving)
-    sums = _over_blocks(add, empty, parts, block)
+    sums = over_blocks(add, empty, parts, block)
     expected = jnp.einsum("nk,nks->ns", weights, moments)
     normaliser = functools.partial(partition, dimension=model.dimension)
 
@@ -180,15 +180,3 @@ def _information(
         spread = jax.vmap(jax.hessian(normaliser))(natural)
         complete = complete + jnp.einsum("nsp,nst,ntq->pq", moving, spread, moving)
     return (observed + observed.T) / 2, complete
-
-
-def _over_blocks(add: Callable, empty: Sums, parts: tuple, block: int) -> Sums:
-    """Sum over persons in blocks, the last of them shorter."""
-    n = len(parts[-1])
-    whole = n // block * block
-
-    def cut(leaf: Array) -> Array:
-        return leaf[:whole].reshape(whole // block, block, *leaf.shape[1:])
-
-    total = jax.lax.scan(add, empty, jax.tree.map(cut, parts))[0] if whole else empty
-    return add(total, jax.tree.map(lambda leaf: leaf[whole:], parts))[0] if whole < n else total

@@ -121,6 +121,11 @@ class Objective(abc.ABC):
             2 * step
         )
 
+    @property
+    def unpenalised(self) -> Objective:
+        """The log-likelihood alone, without log prior densities."""
+        return self
+
     def penalty(self, psi: np.ndarray) -> float:
         """Return what of the value is not log-likelihood (log prior densities)."""
         return 0.0

@@ -17,7 +17,7 @@ import jax.numpy as jnp
 import numpy as np
 from jaxtyping import Array, Float, Int
 
-from eirt._math import Grid
+from eirt._math import Grid, over_blocks
 from eirt.design import Design
 from eirt.factors import combine, first_of
 from eirt.likelihood.ability import node_statistics
@@ -83,7 +83,7 @@ def canonical_incidence(model: Model, design: Design) -> Canonical:
     """Return the responses as a table of persons x cells."""
     found = aligned_responses(design)
     base = np.full(found.y.shape[1], design.y[0])
-    y = np.where(found.present > 0, found.y, base)
+    y = np.asarray(found.y)
 
     def at_zero(value: Array) -> Array:
         return model.response.log_prob(value, jnp.zeros(()), jnp.zeros(model.response.n_aux))
@@ -210,27 +210,20 @@ def _projected(
     """
     n_nodes, n_cells, m = h.shape
     powers = powers_up_to(grid.nodes.shape[1], how.degree)
-    block, flat = how.block, h.reshape(n_nodes, n_cells * m)
+    flat = h.reshape(n_nodes, n_cells * m)
 
-    def add(total: Array, part: tuple[Array, ...]) -> tuple[Array, None]:
+    def add(total: Array, part: tuple[Array, ...]) -> Array:
         w, y, present, weight = part
         v = w[:, None, :] * orthonormal(polynomials(w, grid, powers), w)
         projected = (v.reshape(-1, n_nodes) @ flat).reshape(*v.shape[:2], n_cells, m)
         scores = jnp.einsum("nc,nqm->nqcm", y, v @ a) - projected
         scores = scores * present[:, None, :, None] * jnp.sqrt(weight)[:, None, None, None]
         rows = scores.reshape(-1, n_cells * m)
-        return total + rows.T @ rows, None
+        return total + rows.T @ rows
 
-    size = len(weights) // block * block
     parts = (weights, who.y, who.present, who.weight)
-    whole = jax.tree.map(lambda leaf: leaf[:size].reshape(-1, block, *leaf.shape[1:]), parts)
-    total = jnp.zeros((n_cells * m, n_cells * m))
-    # blocks are recomputed, not stored, when this is differentiated in turn
-    add = jax.checkpoint(add)
-    total = jax.lax.scan(add, total, whole)[0]
-    if size < len(weights):
-        total = add(total, jax.tree.map(lambda leaf: leaf[size:], parts))[0]
-    return carry.pairs(total)
+    empty = jnp.zeros((n_cells * m, n_cells * m))
+    return carry.pairs(over_blocks(add, empty, parts, how.block))
 
 
 def projection(design: Design, dimension: int, m: int) -> Assembly:

@@ -17,8 +17,6 @@ from jaxtyping import Array, Float, Int, Shaped
 from eirt.design import Design
 from eirt.model import Person
 
-MOSTLY = 0.3  # of persons x cells answered: looking cells up costs more than what is missing
-
 
 class Dense(NamedTuple):
     """Counts of rows by person, persons x rows, for designs that are nearly complete.
@@ -177,14 +175,6 @@ def incidence(design: Design, dense: bool, block: int = 1) -> Dense | Padded:
     return Padded(jnp.asarray(rows), answered, jnp.asarray(weight), person)
 
 
-def once(design: Design) -> bool:
-    """Return whether persons answered most cells, none of them twice."""
-    n_cells = len(design.x)
-    pairs = design.obs_person * n_cells + design.obs_cell
-    mostly = design.n_obs >= MOSTLY * len(design.persons) * n_cells
-    return bool(mostly and len(np.unique(pairs)) == len(pairs))
-
-
 def aligned_responses(design: Design) -> Aligned:
     """Return the responses as a table of persons x cells."""
     shape = (len(design.persons), len(design.x))
@@ -197,7 +187,7 @@ def aligned_responses(design: Design) -> Aligned:
 
 def slots(design: Design) -> Slots:
     """Return the responses of each person, one by one."""
-    if once(design):
+    if design.aligned:
         return aligned_responses(design)
     found = incidence(design, dense=False)
     assert isinstance(found, Padded)

@@ -16,7 +16,7 @@ import jax
 import jax.numpy as jnp
 from jaxtyping import Array, Float
 
-from eirt._math import Grid, cholesky_logdet, upper_solve
+from eirt._math import Grid, cholesky_logdet, over_blocks, upper_solve
 from eirt.likelihood.ability import log_ratio
 from eirt.likelihood.arrowhead import Setting, each_response, gram, places_of
 from eirt.likelihood.canonical import Louis
@@ -28,6 +28,7 @@ from eirt.likelihood.cells import (
     on_common_scale,
     person_prior,
 )
+from eirt.likelihood.incidence import Slots
 from eirt.likelihood.table import (
     Assembly,
     Incidence,
@@ -73,6 +74,11 @@ class Own(NamedTuple):
         """The data."""
         return self.setting.data
 
+    @property
+    def who(self) -> Slots:
+        """Who answered what."""
+        return self.setting.who
+
 
 Inner = Shared | Own
 
@@ -103,9 +109,9 @@ def integrate(model: Model, psi: Array, inner: Inner, u: Float[Array, " U"]) -> 
     y, cells = each_response(cell_parameters(model, full, inner.data, u), inner.setting)
     at_node = jax.vmap(model.log_prob, (None, None, 0))
     log_prob = jax.vmap(jax.vmap(at_node, (0, 0, None)))(cells, y, inner.nodes)
-    prior = person_prior(model, full, inner.data, inner.setting.who)
+    prior = person_prior(model, full, inner.data, inner.who)
     relative = jax.vmap(jax.vmap(log_ratio, (0, None)))(inner.nodes, prior)
-    likelihoods = jnp.einsum("nj,njk->nk", inner.setting.who.present, log_prob)
+    likelihoods = jnp.einsum("nj,njk->nk", inner.who.present, log_prob)
     joint = likelihoods + relative + inner.log_weights
     loglik = jax.nn.logsumexp(joint, axis=1)
     return Posterior(loglik, jnp.exp(joint - loglik[:, None]))
@@ -113,8 +119,7 @@ def integrate(model: Model, psi: Array, inner: Inner, u: Float[Array, " U"]) -> 
 
 def total(model: Model, psi: Array, inner: Inner, u: Float[Array, " U"]) -> Array:
     """Return m(u)."""
-    loglik = integrate(model, psi, inner, u).loglik
-    return jnp.sum(inner.who.weight * loglik) if isinstance(inner, Shared) else jnp.sum(loglik)
+    return jnp.sum(inner.who.weight * integrate(model, psi, inner, u).loglik)
 
 
 def moments(
@@ -122,14 +127,13 @@ def moments(
 ) -> tuple[Float[Array, "N D"], Float[Array, "N D D"]]:
     """Return posterior means and covariances of persons given u."""
     full, weights = inner.data.restriction.expand(psi), integrate(model, psi, inner, u).weights
-    who = inner.who if isinstance(inner, Shared) else inner.setting.who
     if isinstance(inner, Shared):
         found = posterior_moments(weights, inner.grid)
     else:
         mean = jnp.einsum("nk,nkd->nd", weights, inner.nodes)
         centred = inner.nodes - mean[:, None, :]
         found = mean, jnp.einsum("nk,nkd,nke->nde", weights, centred, centred)
-    prior = person_prior(model, full, inner.data, who)
+    prior = person_prior(model, full, inner.data, inner.who)
     return on_common_scale(model, full, inner.data, prior, *found)
 
 
@@ -161,7 +165,7 @@ def _own_louis(
     data, n_cells = inner.data, len(inner.data.cells.item)
     each = jax.vmap(jax.vmap(functools.partial(derivatives_at, model, how.m), (0, 0, None)))
 
-    def add(sums: Louis, part: tuple) -> tuple[Louis, None]:
+    def add(sums: Louis, part: tuple) -> Louis:
         who, w, x = part
         y, own = each_response(cells, Setting(data, who))
         gradient, hessian = jax.vmap(each, (None, None, 1), 2)(own, y, x)
@@ -177,25 +181,13 @@ def _own_louis(
             sums.by_cell + who.by_cell(expected, data.row_cell, n_cells),
             sums.complete + who.by_cell(curvature, data.row_cell, n_cells),
             sums.lost + lost,
-        ), None
+        )
 
     empty = Louis(
         jnp.zeros((n_cells, how.m)),
         jnp.zeros((n_cells, how.m, how.m)),
         jnp.zeros((carry.size, carry.size)),
     )
-    parts = (inner.setting.who, weights, inner.nodes)
-    n, size = len(weights), how.block
-    whole = n // size * size
-
-    def cut(leaf: Array) -> Array:
-        return leaf[:whole].reshape(whole // size, size, *leaf.shape[1:])
-
-    sums = empty
-    # blocks are recomputed, not stored, when this is differentiated in turn
-    add = jax.checkpoint(add)
-    if whole:
-        sums = jax.lax.scan(add, sums, jax.tree.map(cut, parts))[0]
-    if whole < n:
-        sums = add(sums, jax.tree.map(lambda leaf: leaf[whole:], parts))[0]
+    parts = (inner.who, weights, inner.nodes)
+    sums = over_blocks(add, empty, parts, how.block)
     return Louis(sums.by_cell, carry.blocks(sums.complete), sums.lost)

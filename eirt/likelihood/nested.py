@@ -23,13 +23,14 @@ from eirt.likelihood import outer
 from eirt.likelihood.arrowhead import Effects, Setting
 from eirt.likelihood.base import IMPORTANCE_DRAWS, Likelihood, Moments, Objective
 from eirt.likelihood.cells import Data
-from eirt.likelihood.incidence import slots
+from eirt.likelihood.incidence import Slots, slots
 from eirt.likelihood.inner import ELEMENTS, Inner, Own, Shared, own_nodes
 from eirt.likelihood.joint import joint_mode
 from eirt.likelihood.table import (
     MAX_NODES,
     WIDER,
     Assembly,
+    Incidence,
     assemble,
     by_each,
     default_nodes,
@@ -91,9 +92,13 @@ class NestedObjective(Objective):
         self.n_effects = global_offsets(design)[-1]
         grid = equispaced_grid(nodes, model.dimension, choice.reach)
         self.how, who = assemble(model, design, len(grid.log_weights), self.n_effects, model.moved)
-        self.who = jax.device_put(who)
-        self.inner = Shared(self.data, self.who, grid)
+        self.inner = Shared(self.data, jax.device_put(who), grid)
         self.mode, self.factor = np.zeros(self.n_effects), jnp.eye(self.n_effects)
+
+    @property
+    def who(self) -> Incidence | Slots:
+        """Who answered what."""
+        return self.inner.who
 
     def place(self, psi: np.ndarray) -> None:
         """Put the nodes where they are needed; shared ones stay."""
@@ -139,7 +144,8 @@ class NestedObjective(Objective):
         if nodes is None:
             return None
         grid = equispaced_grid(nodes, self.model.dimension, WIDER * self.choice.reach)
-        return Shared(self.data, self.who, grid)
+        assert isinstance(self.inner, Shared)
+        return self.inner._replace(grid=grid)
 
     def check_cost(self) -> float:
         rows = self.inner.data.row_cell.size * len(self.who.weight)
@@ -174,9 +180,6 @@ class AdaptiveNestedObjective(NestedObjective):
 
     def place(self, psi: np.ndarray) -> None:
         self.inner = self._nodes(psi, self.grid)
-
-    def by_each(self, by_person: Array) -> np.ndarray:
-        return np.asarray(by_person)
 
     def _nodes(self, psi: np.ndarray, grid: Grid) -> Own:
         # the joint mode is a smooth function of psi, and near enough to where persons are

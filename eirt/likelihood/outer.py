@@ -17,7 +17,7 @@ from eirt.likelihood.base import importance_error
 from eirt.likelihood.canonical import Assembly
 from eirt.likelihood.carry import Local
 from eirt.likelihood.cells import moves
-from eirt.likelihood.inner import Inner, Shared, information, integrate, total
+from eirt.likelihood.inner import Inner, information, integrate, total
 from eirt.likelihood.inner import moments as moments_given
 from eirt.model import Model
 
@@ -42,8 +42,7 @@ def _expansion(
     moved = moves(model, data.restriction.expand(psi), data, u)
     carry = Local(moved.first, data.cells.places, u.size)
     sums = information(model, how, psi, inner, u, now.weights, carry)
-    weight = inner.who.weight if isinstance(inner, Shared) else 1.0
-    value = jnp.sum(weight * now.loglik) - u @ u / 2
+    value = jnp.sum(inner.who.weight * now.loglik) - u @ u / 2
     complete = jnp.eye(u.size) + sums.complete
     curvature = complete - sums.lost
     if moved.second is not None:
@@ -65,7 +64,7 @@ def find_mode(
     Steps with the curvature of another psi (the Cholesky factor of H there) cost a gradient each;
     Newton's method takes over unless they converge fast (Kelley, 1995, section 5.4).
     """
-    gradient_of = jax.value_and_grad(_penalised, 2)
+    gradient_of = jax.grad(_penalised, 2)
 
     def expand(v: Array) -> tuple[Array, Array, Array, tuple]:
         value, gradient, curvature, complete = _expansion(model, how, psi, v, inner)
@@ -77,7 +76,7 @@ def find_mode(
         return value, step, gradient @ step, ()
 
     def old_step(v: Array) -> tuple[Array, Array]:
-        gradient = gradient_of(model, psi, v, inner)[1]
+        gradient = gradient_of(model, psi, v, inner)
         step = cholesky_solve(factor, gradient)
         return step, gradient @ step
 

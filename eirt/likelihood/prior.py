@@ -117,6 +117,10 @@ class PenalisedObjective(Objective):
                 part[places] += found
         return total
 
+    @property
+    def unpenalised(self) -> Objective:
+        return self.inner
+
     def penalty(self, psi: np.ndarray) -> float:
         return float(self._expand(psi).value.sum())
 

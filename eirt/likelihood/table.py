@@ -15,7 +15,7 @@ import jax.numpy as jnp
 import numpy as np
 from jaxtyping import Array, Float
 
-from eirt._math import Grid
+from eirt._math import Grid, over_blocks
 from eirt.design import Design
 from eirt.likelihood.ability import node_statistics, partition
 from eirt.likelihood.canonical import (
@@ -37,12 +37,12 @@ from eirt.likelihood.cells import (
     row_parameters,
 )
 from eirt.likelihood.incidence import (
+    Aligned,
     Dense,
     Padded,
     incidence,
     longest_test,
     nearly_complete,
-    once,
 )
 from eirt.model import CellParameters, Model
 
@@ -69,7 +69,7 @@ class Posterior(NamedTuple):
     weights: Float[Array, "N K"]
 
 
-def by_each(who: Incidence, by_person: Array, n: int) -> np.ndarray:
+def by_each(who: Incidence | Aligned, by_person: Array, n: int) -> np.ndarray:
     """Return what is known of the persons of an incidence for each of the n persons of the data."""
     return np.asarray(by_person)[who.group if isinstance(who, Canonical) else slice(n)]
 
@@ -115,7 +115,7 @@ def posterior_moments(
 def tabulated(model: Model, design: Design) -> bool:
     """Return whether products over persons x cells do all that is to be done."""
     crossed = any(not term.local for term in design.terms)
-    return model.response.canonical and (design.complete or (crossed and once(design)))
+    return model.response.canonical and (design.complete or (crossed and design.aligned))
 
 
 def assemble(
@@ -181,7 +181,7 @@ def _lost(
     """Return the sum over persons of the posterior covariance of their scores."""
     between_cells = isinstance(carry, Local) and isinstance(who, Dense)
 
-    def add(total: Array, part: tuple[dict[str, Any], Array, Array | None]) -> tuple[Array, None]:
+    def add(total: Array, part: tuple[dict[str, Any], Array, Array | None]) -> Array:
         arrays, w, move = part
         some = who._replace(**arrays)
         mass = w * some.weight[:, None]
@@ -190,7 +190,7 @@ def _lost(
         if isinstance(carry, Local) and cells is not None:
             centred = scores - jnp.einsum("nk,nks->ns", w, scores)[:, None, :]
             between = jnp.einsum("nks,nkt->nst", centred * mass[:, :, None], centred)
-            return carry.by_response(between, cells, total), None
+            return carry.by_response(between, cells, total)
         if isinstance(carry, Direct):
             scores = carry.scores(scores, cells)
         if move is not None:
@@ -198,15 +198,11 @@ def _lost(
             scores = scores + jnp.einsum("ks,nsp->nkp", own, move)
         mean = jnp.einsum("nk,nkp->np", w, scores)
         second = jnp.einsum("nkp,nkq->pq", scores * mass[:, :, None], scores)
-        return total + second - (mean * some.weight[:, None]).T @ mean, None
+        return total + second - (mean * some.weight[:, None]).T @ mean
 
     shared = ("rows_of_cell", "person")
     by_person = {name: leaf for name, leaf in who._asdict().items() if name not in shared}
-    n_blocks = len(weights) // block
-    parts = jax.tree.map(
-        lambda leaf: leaf.reshape(n_blocks, block, *leaf.shape[1:]), (by_person, weights, moving)
-    )
     size = rows.gradient.shape[-1] * len(data.cells.item) if between_cells else carry.size
-    # blocks are recomputed, not stored, when this is differentiated in turn
-    total = jax.lax.scan(jax.checkpoint(add), jnp.zeros((size, size), weights.dtype), parts)[0]
+    empty = jnp.zeros((size, size), weights.dtype)
+    total = over_blocks(add, empty, (by_person, weights, moving), block)
     return carry.pairs(total) if between_cells else total
