@@ -14,6 +14,7 @@ from eirt.likelihood import (
     Nested,
     Normal,
     Quadrature,
+    Reduced,
 )
 from eirt.models import lltm, one_pl, rasch, two_pl
 from eirt.optimisers import LBFGS, Newton, QuasiNewton
@@ -45,6 +46,7 @@ __all__ = [
     "Normal",
     "Poisson",
     "Quadrature",
+    "Reduced",
     "QuasiNewton",
     "bifactor",
     "compare",

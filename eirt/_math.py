@@ -19,8 +19,8 @@ class Grid(NamedTuple):
         log_weights: logarithms of weights that sum to one.
     """
 
-    nodes: Float[np.ndarray, "K D"]
-    log_weights: Float[np.ndarray, " K"]
+    nodes: Float[np.ndarray | Array, "K D"]
+    log_weights: Float[np.ndarray | Array, " K"]
 
 
 def log1mexp(x: Float[Array, ""]) -> Float[Array, ""]:

@@ -26,12 +26,17 @@ MOST_ITEMS = 40  # printed
 
 BY_ITEM = {"rasch": "rasch", "1pl": "one_pl", "2pl": "two_pl"}
 DOORS = BY_ITEM | {"lltm": "lltm", "eirm": "eirm"}
-ON_NODES = {"quadrature": "Quadrature", "adaptive": "AdaptiveQuadrature", "nested": "Nested"}
+ON_NODES = {
+    "quadrature": "Quadrature",
+    "adaptive": "AdaptiveQuadrature",
+    "nested": "Nested",
+    "reduced": "Reduced",
+}
 
 Model = Literal["rasch", "1pl", "2pl", "lltm"]
 LinkName = Literal["logit", "probit", "cloglog", "loglog", "cauchit"]
 Family = Literal["bernoulli", "cumulative", "poisson"]
-Elimination = Literal["auto", "quadrature", "adaptive", "laplace", "nested"]
+Elimination = Literal["auto", "quadrature", "adaptive", "laplace", "nested", "reduced"]
 Missing = Literal["error", "drop"]
 Duplicates = Literal["error", "first", "keep"]
 Extreme = Literal["error", "drop", "keep"]

@@ -107,7 +107,7 @@ def nested_in(small: Fit, large: Fit) -> bool:
     if small.n_params >= large.n_params or small.model.response != large.model.response:
         return False
     if small.likelihood.name != large.likelihood.name and not (
-        {small.likelihood.name, large.likelihood.name} <= {"Quadrature", "Nested"}
+        {small.likelihood.name, large.likelihood.name} <= {"Quadrature", "Reduced", "Nested"}
     ):
         return False
     here, there = _in_order(small), _in_order(large)

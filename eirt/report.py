@@ -7,6 +7,7 @@ import textwrap
 from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any
 
+from eirt.likelihood import Reduced
 from eirt.results import Fit
 
 if TYPE_CHECKING:
@@ -230,9 +231,8 @@ def _levels(fit: Fit) -> str:
 def _likelihood(fit: Fit) -> dict[str, str]:
     """Say which likelihood was maximised, its estimated error, and its value."""
     said = fit.likelihood.name
-    nodes = _nodes(fit)
-    if nodes:
-        said += f", {nodes} nodes" + (" per dimension" if fit.model.dimension > 1 else "")
+    if fit.model.dimension and hasattr(fit.likelihood, "nodes"):
+        said += f", {_nodes(fit)}"
     certificate = fit.certificate
     errors = []
     if certificate.quadrature_error is not None:
@@ -250,12 +250,13 @@ def _likelihood(fit: Fit) -> dict[str, str]:
     }
 
 
-def _nodes(fit: Fit) -> int | None:
-    """Return the nodes that were used in the end, None where the likelihood has none."""
-    if fit.model.dimension == 0 or not hasattr(fit.likelihood, "nodes"):
-        return None
+def _nodes(fit: Fit) -> str:
+    """Say how many nodes were used in the end."""
     bound = fit.objective.unpenalised
-    return getattr(getattr(bound, "choice", bound), "nodes", None)
+    choice: Any = getattr(bound, "choice", bound)
+    if isinstance(choice, Reduced):
+        return f"{choice.nodes} nodes per general and {choice.specific_nodes} per other dimension"
+    return f"{choice.nodes} nodes" + (" per dimension" if fit.model.dimension > 1 else "")
 
 
 def _certificate(fit: Fit) -> dict[str, str]:

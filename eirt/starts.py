@@ -16,12 +16,15 @@ from eirt.likelihood import (
     Nested,
     Objective,
     Quadrature,
+    Reduced,
 )
 from eirt.likelihood.cells import Data, cell_parameters
 from eirt.likelihood.polynomials import TOLD
 from eirt.likelihood.table import tabulated
+from eirt.likelihood.testlets import split
 from eirt.model import Model, global_offsets, parameter_names
 from eirt.parts import Part
+from eirt.responses import Response
 from eirt.restrictions import restrict
 from eirt.terms import Term
 
@@ -30,6 +33,7 @@ MOST_NODES = 401  # beyond, nodes at each person's own mode are cheaper
 OTHER_SD = 0.5  # where standard deviations of slopes of items, raters, ... start
 START_SD = (0.3, 3.0)
 MOST_PRODUCTS = 3e9  # persons x nodes x pairs of responses
+MOST_PAIRS = 5e7  # of responses within testlets x nodes
 SPACING = 1.1  # of shared nodes, in posterior standard deviations
 
 
@@ -95,7 +99,12 @@ def _marginal(
     """Return the predictor that fits each group's mean response, smoothed, and its size."""
     n = np.bincount(group, minlength=n_groups).astype(float)
     sums = np.bincount(group, design.y, minlength=n_groups)
-    return model.response.start_eta((sums + design.y.mean()) / (n + 1.0)), n
+    return np.asarray(_start_eta(model.response, (sums + design.y.mean()) / (n + 1.0))), n
+
+
+@functools.partial(jax.jit, static_argnums=0)
+def _start_eta(response: Response, mean: Array) -> Array:
+    return response.start_eta(mean)
 
 
 def _least_squares(x: np.ndarray, y: np.ndarray, weight: np.ndarray) -> np.ndarray:
@@ -107,13 +116,17 @@ def _least_squares(x: np.ndarray, y: np.ndarray, weight: np.ndarray) -> np.ndarr
 
 
 def default_likelihood(model: Model, design: Design, start: np.ndarray) -> Likelihood:
-    """Choose how to eliminate the random effects from the shape of the design.
-
-    Shared nodes must be no further apart than the sharpest person's posterior is wide.
-    """
+    """Choose how to eliminate the random effects from the shape of the design."""
     crossed = any(not term.local for term in design.terms)
-    spacing = SPACING * _sharpest(model, design, start) if model.dimension else 1.0
-    nodes = 1 + int(np.ceil(2 * REACH / spacing))
+    nodes_of = _enough_nodes(model, design, start)
+    nodes = max(nodes_of)
+    if model.dimension > 2:
+        tiers = split(model, design)
+        general, specific = (max([1, *map(nodes_of.__getitem__, p)]) for p in tiers[:2])
+        rows = np.bincount(tiers.own[design.row_cell]).max()
+        size = len(tiers.specific) * rows**2 * general ** len(tiers.general) * specific
+        if len(tiers.specific) > 1 and size <= MOST_PAIRS:
+            return Reduced(general, specific)
     if model.dimension == 1 and nodes <= MOST_NODES:
         nodes = max(nodes, 61)
         if not crossed:
@@ -136,15 +149,22 @@ def _heavy(model: Model, design: Design, nodes: int) -> bool:
     return len(design.persons) * nodes * slots**2 > MOST_PRODUCTS
 
 
-def _sharpest(model: Model, design: Design, start: np.ndarray) -> float:
-    """Return the smallest posterior sd of a person's spherical effects, guessed at the start."""
+def _enough_nodes(model: Model, design: Design, start: np.ndarray) -> list[int]:
+    """Return how many shared nodes each local effect needs.
+
+    They are no further apart than SPACING times the smallest posterior standard deviation of a
+    person's spherical effect, guessed at the start.
+    """
+    if model.dimension == 0:
+        return [1]
     data = Data.of(design, restrict(parameter_names(model, design)))
     none = np.zeros(global_offsets(design)[-1])
     level, n = _marginal(model, design, design.obs_person, len(design.persons))
     above = (level - np.average(level, weights=n))[design.obs_person]
     told = np.asarray(_told(model, start, data, none, design.obs_cell, above))
     sums = [np.bincount(design.obs_person, column) for column in told.T]
-    return float(1.0 / np.sqrt(1.0 + np.max(sums)))
+    sharpest = 1.0 / np.sqrt(1.0 + np.max(sums, axis=1))
+    return [1 + int(np.ceil(2 * REACH / (SPACING * sd))) for sd in sharpest]
 
 
 @functools.partial(jax.jit, static_argnums=0)

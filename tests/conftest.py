@@ -162,3 +162,12 @@ def lltm(fits):
 def reference():
     """Return a function from a file's name to its golden numbers."""
     return functools.cache(lambda name: json.loads((REFERENCE / f"{name}.json").read_text()))
+
+
+@pytest.fixture(scope="module")
+def quick_compilation():
+    """Optimise little: for modules that spend their time compiling what runs once, on few data."""
+    before = jax.config.read("jax_disable_most_optimizations")
+    jax.config.update("jax_disable_most_optimizations", True)
+    yield
+    jax.config.update("jax_disable_most_optimizations", before)

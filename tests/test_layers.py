@@ -48,14 +48,15 @@ LAYERS = {room: layer for layer, rooms in enumerate(ORDER) for room in rooms.spl
 # Inside a folder: what the files share is below them, `__init__` above.
 INSIDE = {
     **dict.fromkeys(("ability", "carry", "incidence", "polynomials"), 0),
-    "cells": 1,
+    **dict.fromkeys(("cells", "testlets"), 1),
     "base": 2,
     **dict.fromkeys(("canonical", "arrowhead"), 2),
     **dict.fromkeys(("table", "joint"), 3),
     **dict.fromkeys(("laplace", "quadrature", "prior", "inner"), 4),
-    **dict.fromkeys(("adaptive", "outer"), 5),
-    "nested": 6,
-    "__init__": 7,
+    **dict.fromkeys(("adaptive", "outer", "two_tier"), 5),
+    "crossed": 6,
+    **dict.fromkeys(("nested", "reduced"), 7),
+    "__init__": 8,
 }
 
 # The exception: a fit is the object users hold, and `fit.plot()` or `fit.difficulty()` are doors

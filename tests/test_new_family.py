@@ -30,7 +30,7 @@ class Gaussian(Response):
         return jnp.exp(raw)
 
     def start_eta(self, mean):
-        return np.asarray(mean)
+        return mean
 
     def log_prob(self, y, eta, aux):
         return jax.scipy.stats.norm.logpdf(y, eta, aux[0])

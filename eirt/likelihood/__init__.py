@@ -6,6 +6,7 @@ from eirt.likelihood.laplace import Laplace
 from eirt.likelihood.nested import Nested
 from eirt.likelihood.prior import Beta, LogNormal, Normal, Prior
 from eirt.likelihood.quadrature import Quadrature
+from eirt.likelihood.reduced import Reduced
 
 __all__ = [
     "AdaptiveQuadrature",
@@ -18,4 +19,5 @@ __all__ = [
     "Objective",
     "Prior",
     "Quadrature",
+    "Reduced",
 ]

@@ -89,7 +89,7 @@ def canonical_incidence(model: Model, design: Design) -> Canonical:
         return model.response.log_prob(value, jnp.zeros(()), jnp.zeros(model.response.n_aux))
 
     values, places = np.unique(y, return_inverse=True)
-    known = np.asarray(jax.vmap(at_zero)(jnp.asarray(values)))
+    known = np.asarray(jax.jit(jax.vmap(at_zero))(jnp.asarray(values)))
     constant = (known - known[values == base[0]])[places.reshape(y.shape)].sum(axis=1)
     if not design.complete:
         return Canonical(

@@ -188,7 +188,7 @@ def derivatives_at(
     model: Model, m: int, cell: CellParameters, y: Float[Array, ""], x: Float[Array, " D"]
 ) -> tuple[Float[Array, " m"], Float[Array, "m m"]]:
     """Return gradient and Hessian of ONE log p in the first m parameters of its cell."""
-    flat, d = flatten(cell), model.dimension
+    flat, d = flatten(cell), len(cell.loading)
 
     def log_prob(lead: Array) -> Array:
         whole = jnp.concatenate([lead, flat[m:]])

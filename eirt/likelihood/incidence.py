@@ -166,9 +166,9 @@ def incidence(design: Design, dense: bool, block: int = 1) -> Dense | Padded:
     if dense:
         counts = np.zeros((n_padded, n_rows))
         np.add.at(counts, (design.obs_person, design.obs_row), 1.0)
-        rows_of_cell = _grouped(design.row_cell, len(design.x))
+        rows_of_cell = grouped(design.row_cell, len(design.x))
         return Dense(jnp.asarray(counts), jnp.asarray(rows_of_cell), jnp.asarray(weight), person)
-    slots = _grouped(design.obs_person, n_padded)
+    slots = grouped(design.obs_person, n_padded)
     present = slots < design.n_obs
     rows = np.append(design.obs_row, 0)[slots].astype(np.int32)
     answered = jnp.asarray(present.astype(float))
@@ -194,7 +194,7 @@ def slots(design: Design) -> Slots:
     return found
 
 
-def _grouped(group: np.ndarray, n_groups: int) -> np.ndarray:
+def grouped(group: np.ndarray, n_groups: int) -> np.ndarray:
     """Return the positions of each group's members, padded with len(group)."""
     order = np.argsort(group, kind="stable")
     sizes = np.bincount(group, minlength=n_groups)

@@ -10,7 +10,7 @@ dimensions. They are held fixed while u moves: that changes m by no more than th
 from __future__ import annotations
 
 import functools
-from typing import NamedTuple
+from typing import NamedTuple, Protocol
 
 import jax
 import jax.numpy as jnp
@@ -23,6 +23,7 @@ from eirt.likelihood.canonical import Louis
 from eirt.likelihood.carry import Local
 from eirt.likelihood.cells import (
     Data,
+    People,
     cell_parameters,
     derivatives_at,
     on_common_scale,
@@ -37,9 +38,39 @@ from eirt.likelihood.table import (
     posterior,
     posterior_moments,
 )
-from eirt.model import CellParameters, Model
+from eirt.model import Model
 
 ELEMENTS = 2**22  # persons at a time x responses x nodes
+
+
+class Inner(Protocol):
+    """The integral over persons as a function of all other effects."""
+
+    @property
+    def data(self) -> Data:
+        """The data."""
+        ...
+
+    @property
+    def who(self) -> People:
+        """The persons."""
+        ...
+
+    def logliks(self, model: Model, psi: Array, u: Float[Array, " U"]) -> Float[Array, " N"]:
+        """Return each person's marginal log-likelihood given u."""
+        ...
+
+    def moments(
+        self, model: Model, psi: Array, u: Float[Array, " U"]
+    ) -> tuple[Float[Array, "N D"], Float[Array, "N D D"]]:
+        """Return posterior means and covariances of persons given u."""
+        ...
+
+    def louis(
+        self, model: Model, how: Assembly, psi: Array, u: Float[Array, " U"], carry: Local
+    ) -> tuple[Float[Array, " N"], Louis]:
+        """Return the log-likelihoods, and score and information about u by Louis' identity."""
+        ...
 
 
 class Shared(NamedTuple):
@@ -54,6 +85,25 @@ class Shared(NamedTuple):
     data: Data
     who: Incidence
     grid: Grid
+
+    def _posterior(self, model: Model, psi: Array, u: Array) -> Posterior:
+        full = self.data.restriction.expand(psi)
+        return posterior(model, full, self.data, self.who, self.grid, u)
+
+    def logliks(self, model: Model, psi: Array, u: Array) -> Array:
+        return self._posterior(model, psi, u).loglik
+
+    def moments(self, model: Model, psi: Array, u: Array) -> tuple[Array, Array]:
+        found = posterior_moments(self._posterior(model, psi, u).weights, self.grid)
+        return common_moments(model, psi, self, *found)
+
+    def louis(
+        self, model: Model, how: Assembly, psi: Array, u: Array, carry: Local
+    ) -> tuple[Array, Louis]:
+        now = self._posterior(model, psi, u)
+        cells = cell_parameters(model, self.data.restriction.expand(psi), self.data, u)
+        sums = louis(model, how, cells, carry, self.data, self.who, now.weights, self.grid)
+        return now.loglik, sums
 
 
 class Own(NamedTuple):
@@ -79,8 +129,42 @@ class Own(NamedTuple):
         """Who answered what."""
         return self.setting.who
 
+    def _posterior(self, model: Model, psi: Array, u: Array) -> Posterior:
+        full = self.data.restriction.expand(psi)
+        y, cells = each_response(cell_parameters(model, full, self.data, u), self.setting)
+        at_node = jax.vmap(model.log_prob, (None, None, 0))
+        log_prob = jax.vmap(jax.vmap(at_node, (0, 0, None)))(cells, y, self.nodes)
+        prior = person_prior(model, full, self.data, self.who)
+        relative = jax.vmap(jax.vmap(log_ratio, (0, None)))(self.nodes, prior)
+        likelihoods = jnp.einsum("nj,njk->nk", self.who.present, log_prob)
+        joint = likelihoods + relative + self.log_weights
+        loglik = jax.nn.logsumexp(joint, axis=1)
+        return Posterior(loglik, jnp.exp(joint - loglik[:, None]))
 
-Inner = Shared | Own
+    def logliks(self, model: Model, psi: Array, u: Array) -> Array:
+        return self._posterior(model, psi, u).loglik
+
+    def moments(self, model: Model, psi: Array, u: Array) -> tuple[Array, Array]:
+        weights = self._posterior(model, psi, u).weights
+        mean = jnp.einsum("nk,nkd->nd", weights, self.nodes)
+        centred = self.nodes - mean[:, None, :]
+        covariance = jnp.einsum("nk,nkd,nke->nde", weights, centred, centred)
+        return common_moments(model, psi, self, mean, covariance)
+
+    def louis(
+        self, model: Model, how: Assembly, psi: Array, u: Array, carry: Local
+    ) -> tuple[Array, Louis]:
+        now = self._posterior(model, psi, u)
+        return now.loglik, _own_louis(model, how, psi, u, self, now.weights, carry)
+
+
+def common_moments(
+    model: Model, psi: Array, inner: Inner, mean: Float[Array, "N D"], covariance: Array
+) -> tuple[Float[Array, "N D"], Float[Array, "N D D"]]:
+    """Return moments as deviations from what covariates predict, in units of Lambda."""
+    full = inner.data.restriction.expand(psi)
+    prior = person_prior(model, full, inner.data, inner.who)
+    return on_common_scale(model, full, inner.data, prior, mean, covariance)
 
 
 def own_nodes(
@@ -101,68 +185,18 @@ def own_nodes(
     return Own(setting, nodes, log_weights)
 
 
-def integrate(model: Model, psi: Array, inner: Inner, u: Float[Array, " U"]) -> Posterior:
-    """Return each person's marginal log-likelihood given u, and their posterior over the nodes."""
-    full = inner.data.restriction.expand(psi)
-    if isinstance(inner, Shared):
-        return posterior(model, full, inner.data, inner.who, inner.grid, u)
-    y, cells = each_response(cell_parameters(model, full, inner.data, u), inner.setting)
-    at_node = jax.vmap(model.log_prob, (None, None, 0))
-    log_prob = jax.vmap(jax.vmap(at_node, (0, 0, None)))(cells, y, inner.nodes)
-    prior = person_prior(model, full, inner.data, inner.who)
-    relative = jax.vmap(jax.vmap(log_ratio, (0, None)))(inner.nodes, prior)
-    likelihoods = jnp.einsum("nj,njk->nk", inner.who.present, log_prob)
-    joint = likelihoods + relative + inner.log_weights
-    loglik = jax.nn.logsumexp(joint, axis=1)
-    return Posterior(loglik, jnp.exp(joint - loglik[:, None]))
-
-
-def total(model: Model, psi: Array, inner: Inner, u: Float[Array, " U"]) -> Array:
-    """Return m(u)."""
-    return jnp.sum(inner.who.weight * integrate(model, psi, inner, u).loglik)
-
-
-def moments(
-    model: Model, psi: Array, inner: Inner, u: Float[Array, " U"]
-) -> tuple[Float[Array, "N D"], Float[Array, "N D D"]]:
-    """Return posterior means and covariances of persons given u."""
-    full, weights = inner.data.restriction.expand(psi), integrate(model, psi, inner, u).weights
-    if isinstance(inner, Shared):
-        found = posterior_moments(weights, inner.grid)
-    else:
-        mean = jnp.einsum("nk,nkd->nd", weights, inner.nodes)
-        centred = inner.nodes - mean[:, None, :]
-        found = mean, jnp.einsum("nk,nkd,nke->nde", weights, centred, centred)
-    prior = person_prior(model, full, inner.data, inner.who)
-    return on_common_scale(model, full, inner.data, prior, *found)
-
-
-def information(
-    model: Model,
-    how: Assembly,
-    psi: Array,
-    inner: Inner,
-    u: Float[Array, " U"],
-    weights: Float[Array, "N K"],
-    carry: Local,
-) -> Louis:
-    """Return score and information about u by Louis' identity."""
-    cells = cell_parameters(model, inner.data.restriction.expand(psi), inner.data, u)
-    if isinstance(inner, Shared):
-        return louis(model, how, cells, carry, inner.data, inner.who, weights, inner.grid)
-    return _own_louis(model, how, inner, weights, carry, cells)
-
-
 def _own_louis(
     model: Model,
     how: Assembly,
+    psi: Array,
+    u: Array,
     inner: Own,
     weights: Float[Array, "N K"],
     carry: Local,
-    cells: CellParameters,
 ) -> Louis:
-    """Return the same from each person's own nodes, persons in blocks."""
+    """Return score and information from each person's own nodes, persons in blocks."""
     data, n_cells = inner.data, len(inner.data.cells.item)
+    cells = cell_parameters(model, data.restriction.expand(psi), data, u)
     each = jax.vmap(jax.vmap(functools.partial(derivatives_at, model, how.m), (0, 0, None)))
 
     def add(sums: Louis, part: tuple) -> Louis:

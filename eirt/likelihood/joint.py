@@ -196,15 +196,15 @@ def _inverse(factors: Float[Array, "N D D"]) -> Float[Array, "N D D"]:
     return jax.vmap(cholesky_solve, (0, None))(factors, identity)
 
 
-@functools.partial(jax.jit, static_argnums=(0, 1))
+@functools.partial(jax.jit, static_argnums=0)
 def importance_integral(
     model: Model,
-    draws: int,
     psi: Array,
     mode: Effects,
     arrow: Arrow,
     setting: Setting,
     grid: Grid,
+    normals: Float[Array, "draws U"],
 ) -> tuple[Array, Array]:
     """Estimate the log-likelihood by importance sampling of u, persons by adaptive quadrature."""
 
@@ -215,6 +215,5 @@ def importance_integral(
         joint, _ = _at_nodes(model, psi, centre, arrow.persons, setting, grid)
         return jnp.sum(jax.nn.logsumexp(joint, axis=1)) - u @ u / 2
 
-    centre = log_integrand(mode.u)
-    error, spread = importance_error(draws, log_integrand, mode.u, centre, arrow.others)
+    error, spread, centre = importance_error(log_integrand, mode.u, arrow.others, normals)
     return centre - cholesky_logdet(arrow.others) / 2 + error, spread

@@ -15,7 +15,13 @@ from eirt._math import Grid, gauss_hermite_grid
 from eirt.design import Design
 from eirt.likelihood import joint
 from eirt.likelihood.arrowhead import Arrow, Effects, Information, Setting
-from eirt.likelihood.base import IMPORTANCE_DRAWS, Likelihood, Moments, Objective
+from eirt.likelihood.base import (
+    IMPORTANCE_DRAWS,
+    Likelihood,
+    Moments,
+    Objective,
+    antithetic_normals,
+)
 from eirt.likelihood.cells import Data
 from eirt.likelihood.incidence import slots
 from eirt.model import Model, global_offsets
@@ -97,7 +103,7 @@ class JointObjective(Objective):
             kind = "laplace" if self.nodes == 1 else "quadrature"
             return {kind: float(better) - value}
         total, spread = joint.importance_integral(
-            self.model, IMPORTANCE_DRAWS, psi, mode, arrow, self.setting, fine
+            self.model, psi, mode, arrow, self.setting, fine, antithetic_normals(mode.u.size)
         )
         return {"laplace": float(total) - value, "laplace_se": float(spread)}
 

@@ -15,28 +15,28 @@ from dataclasses import dataclass
 import jax
 import jax.numpy as jnp
 import numpy as np
-from jaxtyping import Array
 
 from eirt._math import Grid, equispaced_grid, gauss_hermite_grid
 from eirt.design import Design
-from eirt.likelihood import outer
 from eirt.likelihood.arrowhead import Effects, Setting
-from eirt.likelihood.base import IMPORTANCE_DRAWS, Likelihood, Moments, Objective
-from eirt.likelihood.cells import Data
-from eirt.likelihood.incidence import Slots, slots
+from eirt.likelihood.base import (
+    IMPORTANCE_DRAWS,
+    Likelihood,
+    Objective,
+)
+from eirt.likelihood.crossed import OuterObjective
+from eirt.likelihood.incidence import slots
 from eirt.likelihood.inner import ELEMENTS, Inner, Own, Shared, own_nodes
 from eirt.likelihood.joint import joint_mode
 from eirt.likelihood.table import (
     MAX_NODES,
     WIDER,
     Assembly,
-    Incidence,
     assemble,
-    by_each,
     default_nodes,
     finer_nodes,
 )
-from eirt.model import Model, global_offsets
+from eirt.model import Model
 from eirt.restrictions import Restriction
 
 
@@ -74,13 +74,13 @@ class Nested(Likelihood):
 _own_nodes = jax.jit(own_nodes)
 
 
-class NestedObjective(Objective):
+class NestedObjective(OuterObjective):
     """Persons on shared nodes, everything else by Laplace around its own mode."""
 
-    inner: Inner
+    inner: Shared
 
     def __init__(self, choice: Nested, model: Model, design: Design, restriction: Restriction):
-        super().__init__(model, design, Data.of(design, restriction))
+        super().__init__(model, design, restriction)
         nodes = choice.nodes or default_nodes(model.dimension)
         if nodes**model.dimension > MAX_NODES:
             raise ValueError(
@@ -89,54 +89,9 @@ class NestedObjective(Objective):
             )
         self.nodes = nodes
         self.choice = Nested(nodes, choice.reach)
-        self.n_effects = global_offsets(design)[-1]
         grid = equispaced_grid(nodes, model.dimension, choice.reach)
         self.how, who = assemble(model, design, len(grid.log_weights), self.n_effects, model.moved)
         self.inner = Shared(self.data, jax.device_put(who), grid)
-        self.mode, self.factor = np.zeros(self.n_effects), jnp.eye(self.n_effects)
-
-    @property
-    def who(self) -> Incidence | Slots:
-        """Who answered what."""
-        return self.inner.who
-
-    def place(self, psi: np.ndarray) -> None:
-        """Put the nodes where they are needed; shared ones stay."""
-
-    def value_and_grad(self, psi: np.ndarray) -> tuple[float, np.ndarray]:
-        self.place(psi)
-        for start in (self.mode, np.zeros(self.n_effects)):
-            mode = outer.find_mode(self.model, self.how, psi, start, self.factor, self.inner)
-            value, gradient, factor = outer.value_and_grad(
-                self.model, self.how, psi, mode, self.inner
-            )
-            if np.isfinite(value):
-                self.mode, self.factor = np.asarray(mode), factor
-                break
-        return float(value), np.asarray(gradient)
-
-    def moments(self, psi: np.ndarray) -> Moments:
-        self.value_and_grad(psi)
-        *persons, curvature = outer.moments(self.model, self.how, psi, self.mode, self.inner)
-        mean, covariance = (self.by_each(part) for part in persons)
-        return Moments(mean, covariance, self.mode, np.linalg.inv(np.asarray(curvature)))
-
-    def by_each(self, by_person: Array) -> np.ndarray:
-        """Return what the integral knows of its persons for each person of the data."""
-        return by_each(self.who, by_person, len(self.design.persons))
-
-    def errors(self, psi: np.ndarray) -> dict[str, float]:
-        self.value_and_grad(psi)
-        found = {}
-        finer_inner = self.finer_inner(psi)
-        if finer_inner is not None:
-            finer = outer.value_of(self.model, psi, self.mode, finer_inner)
-            here = outer.value_of(self.model, psi, self.mode, self.inner)
-            found["quadrature"] = float(finer) - float(here)
-        error, spread = outer.importance(
-            self.model, self.how, IMPORTANCE_DRAWS, psi, self.mode, self.inner
-        )
-        return found | {"laplace": float(error), "laplace_se": float(spread)}
 
     def finer_inner(self, psi: np.ndarray) -> Inner | None:
         """Return the integral over persons on a finer grid, where there is one."""
@@ -144,11 +99,10 @@ class NestedObjective(Objective):
         if nodes is None:
             return None
         grid = equispaced_grid(nodes, self.model.dimension, WIDER * self.choice.reach)
-        assert isinstance(self.inner, Shared)
         return self.inner._replace(grid=grid)
 
     def check_cost(self) -> float:
-        rows = self.inner.data.row_cell.size * len(self.who.weight)
+        rows = self.inner.data.row_cell.size * len(self.inner.who.weight)
         return float(IMPORTANCE_DRAWS * rows * self.nodes**self.model.dimension)
 
     def refined(self) -> Objective | None:
@@ -161,14 +115,13 @@ class NestedObjective(Objective):
         return finer
 
 
-class AdaptiveNestedObjective(NestedObjective):
+class AdaptiveNestedObjective(OuterObjective):
     """Persons on nodes of their own, everything else by Laplace around its own mode."""
 
     def __init__(self, choice: Nested, model: Model, design: Design, restriction: Restriction):
-        Objective.__init__(self, model, design, Data.of(design, restriction))
+        super().__init__(model, design, restriction)
         self.nodes = choice.nodes or {1: 9, 2: 9, 3: 7}.get(model.dimension, 5)
         self.choice = Nested(self.nodes, choice.reach, True)
-        self.n_effects = global_offsets(design)[-1]
         self.grid = gauss_hermite_grid(self.nodes, model.dimension)
         self.setting = Setting(self.data, jax.device_put(slots(design)))
         present = self.setting.who.present
@@ -176,7 +129,6 @@ class AdaptiveNestedObjective(NestedObjective):
         block = int(np.clip(ELEMENTS // width, 1, len(present)))
         self.how = Assembly(model.moved, block)
         self.joint = Effects(jnp.zeros((len(present), model.dimension)), jnp.zeros(self.n_effects))
-        self.mode, self.factor = np.zeros(self.n_effects), jnp.eye(self.n_effects)
 
     def place(self, psi: np.ndarray) -> None:
         self.inner = self._nodes(psi, self.grid)

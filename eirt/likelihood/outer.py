@@ -17,17 +17,16 @@ from eirt.likelihood.base import importance_error
 from eirt.likelihood.canonical import Assembly
 from eirt.likelihood.carry import Local
 from eirt.likelihood.cells import moves
-from eirt.likelihood.inner import Inner, information, integrate, total
-from eirt.likelihood.inner import moments as moments_given
+from eirt.likelihood.inner import Inner
 from eirt.model import Model
 
 MODE_FOUND = 1e-18  # Newton decrement
-OLD_STEPS = 30
+STEPS = 12  # with one curvature
 
 
 def _penalised(model: Model, psi: Array, u: Float[Array, " U"], inner: Inner) -> Array:
     """Return f(u)."""
-    return total(model, psi, inner, u) - u @ u / 2
+    return jnp.sum(inner.who.weight * inner.logliks(model, psi, u)) - u @ u / 2
 
 
 value_of = jax.jit(_penalised, static_argnums=0)
@@ -35,64 +34,46 @@ value_of = jax.jit(_penalised, static_argnums=0)
 
 def _expansion(
     model: Model, how: Assembly, psi: Array, u: Float[Array, " U"], inner: Inner
-) -> tuple[Array, Array, Array, Array]:
-    """Return f, its gradient in u, its negative Hessian H, and that H for complete data."""
+) -> tuple[Array, Float[Array, "U U"], Float[Array, "U U"]]:
+    """Return f, its negative Hessian H in u, and that H for complete data."""
     data = inner.data
-    now = integrate(model, psi, inner, u)
     moved = moves(model, data.restriction.expand(psi), data, u)
     carry = Local(moved.first, data.cells.places, u.size)
-    sums = information(model, how, psi, inner, u, now.weights, carry)
-    value = jnp.sum(inner.who.weight * now.loglik) - u @ u / 2
+    logliks, sums = inner.louis(model, how, psi, u, carry)
+    value = jnp.sum(inner.who.weight * logliks) - u @ u / 2
     complete = jnp.eye(u.size) + sums.complete
     curvature = complete - sums.lost
     if moved.second is not None:
         curvature = curvature - carry.spread(jnp.einsum("cm,cmqr->cqr", sums.by_cell, moved.second))
-    return value, carry.score(sums.by_cell) - u, curvature, complete
+    return value, curvature, complete
 
 
-@functools.partial(jax.jit, static_argnums=(0, 1))
-def find_mode(
-    model: Model,
-    how: Assembly,
-    psi: Array,
-    u: Float[Array, " U"],
-    factor: Float[Array, "U U"],
-    inner: Inner,
-) -> Float[Array, " U"]:
-    """Return the mode of f, from u.
+@functools.partial(jax.jit, static_argnums=0)
+def climb(
+    model: Model, psi: Array, u: Float[Array, " U"], factor: Float[Array, "U U"], inner: Inner
+) -> tuple[Float[Array, " U"], Array]:
+    """Go from u towards the mode of f with the curvature of another point.
 
-    Steps with the curvature of another psi (the Cholesky factor of H there) cost a gradient each;
-    Newton's method takes over unless they converge fast (Kelley, 1995, section 5.4).
+    A step costs a gradient; near the mode they converge fast (Kelley, 1995, section 5.4).
+
+    Args:
+        model: the model.
+        psi: free parameters.
+        u: where to begin.
+        factor: Cholesky factor of H at a point nearby, of another psi maybe.
+        inner: the integral over persons.
+
+    Returns:
+        Where STEPS evaluations have led, or less if they sufficed, and whether it is the mode.
     """
-    gradient_of = jax.grad(_penalised, 2)
 
-    def expand(v: Array) -> tuple[Array, Array, Array, tuple]:
-        value, gradient, curvature, complete = _expansion(model, how, psi, v, inner)
-        factor = jnp.linalg.cholesky(curvature)
-        # far from the mode a grid can be too coarse for concavity: complete data never lack it
-        sound = jnp.all(jnp.isfinite(factor))
-        factor = jnp.where(sound, factor, jnp.linalg.cholesky(complete))
+    def expand(v: Array) -> tuple[Array, Array, Array, Array]:
+        value, gradient = jax.value_and_grad(_penalised, 2)(model, psi, v, inner)
         step = cholesky_solve(factor, gradient)
-        return value, step, gradient @ step, ()
+        decrement = gradient @ step
+        return value, step, decrement, decrement <= MODE_FOUND
 
-    def old_step(v: Array) -> tuple[Array, Array]:
-        gradient = gradient_of(model, psi, v, inner)
-        step = cholesky_solve(factor, gradient)
-        return step, gradient @ step
-
-    def unfinished(state: tuple) -> Array:
-        _, _, decrement, before, count = state
-        fast = (decrement < before / 4) | (count < 2)
-        return (decrement > MODE_FOUND) & fast & (count < OLD_STEPS)
-
-    def advance(state: tuple) -> tuple:
-        v, step, decrement, _, count = state
-        return v + step, *old_step(v + step), decrement, count + 1
-
-    state = (u, jnp.zeros_like(u), jnp.inf, jnp.inf, 0)
-    v, _, decrement, _, _ = jax.lax.while_loop(unfinished, advance, state)
-    found = decrement <= MODE_FOUND
-    return jax.lax.cond(found, lambda: v, lambda: newton_mode(expand, u, MODE_FOUND)[0])
+    return newton_mode(expand, u, MODE_FOUND, STEPS)
 
 
 @functools.partial(jax.jit, static_argnums=(0, 1))
@@ -101,43 +82,57 @@ def value_and_grad(
 ) -> tuple[Array, Array, Array]:
     """Return the Laplace log-likelihood, its total derivative, and the Cholesky factor of H.
 
-        dL/dpsi = df/dpsi - dl/dpsi - (d2f/dpsi du) H^-1 dl/du,   l = log|H| / 2
+    Where H is not positive definite, as happens far from the mode on a coarse grid, the value is
+    not a number and the factor that of complete data, which never lack it.
+
+        L(psi, u) = f - log|H| / 2,    dL/dpsi + (d2f/dpsi du) H^-1 dL/du
 
     The last term is there because the mode moves: du^/dpsi = H^-1 d2f/(du dpsi).
     """
+    if not mode.size:  # nothing but persons
+        at_mode = functools.partial(_penalised, model)
+        value, gradient = jax.value_and_grad(at_mode)(psi, mode, inner)
+        return value, gradient, jnp.zeros((0, 0))
 
-    def half_logdet(psi: Array, u: Array) -> tuple[Array, Array]:
-        factor = jnp.linalg.cholesky(_expansion(model, how, psi, u, inner)[2])
-        return cholesky_logdet(factor) / 2, factor
+    def integral(psi: Array, u: Array) -> tuple[Array, tuple[Array, Array]]:
+        value, curvature, complete = _expansion(model, how, psi, u, inner)
+        factor = jnp.linalg.cholesky(curvature)
+        return value - cholesky_logdet(factor) / 2, (factor, complete)
 
     def slope(psi: Array, along: Array) -> Array:
         return jax.grad(_penalised, 2)(model, psi, mode, inner) @ along
 
-    by_both = jax.value_and_grad(half_logdet, (0, 1), has_aux=True)
-    (half, factor), (by_psi, by_mode) = by_both(psi, mode)
-    value, gradient = jax.value_and_grad(_penalised, 1)(model, psi, mode, inner)
+    by_both = jax.value_and_grad(integral, (0, 1), has_aux=True)
+    (value, (factor, complete)), (by_psi, by_mode) = by_both(psi, mode)
+    factor = jnp.where(jnp.isfinite(value), factor, jnp.linalg.cholesky(complete))
     through = jax.grad(slope)(psi, cholesky_solve(factor, by_mode))
-    return value - half, gradient - by_psi - through, factor
+    return value, by_psi + through, factor
 
 
-@functools.partial(jax.jit, static_argnums=(0, 1))
+@functools.partial(jax.jit, static_argnums=0)
 def moments(
-    model: Model, how: Assembly, psi: Array, mode: Float[Array, " U"], inner: Inner
-) -> tuple[Array, Array, Array]:
-    """Return posterior means and covariances of persons, and H."""
-    curvature = _expansion(model, how, psi, mode, inner)[2]
-    return *moments_given(model, psi, inner, mode), curvature
+    model: Model, psi: Array, mode: Float[Array, " U"], inner: Inner
+) -> tuple[Float[Array, "N D"], Float[Array, "N D D"]]:
+    """Return posterior means and covariances of persons."""
+    return inner.moments(model, psi, mode)
 
 
-@functools.partial(jax.jit, static_argnums=(0, 1, 2))
+@functools.partial(jax.jit, static_argnums=0)
 def importance(
-    model: Model, how: Assembly, draws: int, psi: Array, mode: Float[Array, " U"], inner: Inner
+    model: Model,
+    psi: Array,
+    mode: Float[Array, " U"],
+    factor: Float[Array, "U U"],
+    inner: Inner,
+    normals: Float[Array, "draws U"],
 ) -> tuple[Array, Array]:
-    """Estimate log L - (Laplace) by importance sampling from N(u^, H^-1), antithetically.
+    """Estimate log L - (Laplace) by importance sampling from N(u^, H^-1).
 
     Returns:
         The estimated error of the Laplace step and its Monte-Carlo standard error.
     """
-    centre, _, curvature, _ = _expansion(model, how, psi, mode, inner)
-    factor = jnp.linalg.cholesky(curvature)
-    return importance_error(draws, lambda u: _penalised(model, psi, u, inner), mode, centre, factor)
+
+    def log_integrand(u: Array) -> Array:
+        return _penalised(model, psi, u, inner)
+
+    return importance_error(log_integrand, mode, factor, normals)[:2]

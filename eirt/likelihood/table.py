@@ -30,6 +30,7 @@ from eirt.likelihood.canonical import (
 from eirt.likelihood.carry import Carry, Direct, Local
 from eirt.likelihood.cells import (
     Data,
+    People,
     RowDerivatives,
     cell_parameters,
     person_prior,
@@ -37,7 +38,6 @@ from eirt.likelihood.cells import (
     row_parameters,
 )
 from eirt.likelihood.incidence import (
-    Aligned,
     Dense,
     Padded,
     incidence,
@@ -69,7 +69,7 @@ class Posterior(NamedTuple):
     weights: Float[Array, "N K"]
 
 
-def by_each(who: Incidence | Aligned, by_person: Array, n: int) -> np.ndarray:
+def by_each(who: People, by_person: Array, n: int) -> np.ndarray:
     """Return what is known of the persons of an incidence for each of the n persons of the data."""
     return np.asarray(by_person)[who.group if isinstance(who, Canonical) else slice(n)]
 

@@ -68,7 +68,7 @@ class Response(abc.ABC):
         return np.zeros(self.n_aux)
 
     @abc.abstractmethod
-    def start_eta(self, mean: np.ndarray) -> np.ndarray:
+    def start_eta(self, mean: Array) -> Array:
         """Return the linear predictor whose mean response is `mean`."""
 
     @abc.abstractmethod

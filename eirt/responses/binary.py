@@ -46,8 +46,8 @@ class Bernoulli(Response):
     def residual_variance(self) -> float:
         return self.distribution.residual_variance
 
-    def start_eta(self, mean: np.ndarray) -> np.ndarray:
-        return np.asarray(self.distribution.quantile(jnp.asarray(mean)))
+    def start_eta(self, mean: Array) -> Array:
+        return self.distribution.quantile(mean)
 
     def log_prob(self, y: Real, eta: Real, aux: Aux) -> Real:
         link = self.distribution
@@ -126,10 +126,10 @@ class Guessing(Response):
         starts = {"guessing": -1.5, "ceiling": 3.0}
         return np.array([starts[name] for name in self.aux_names])
 
-    def start_eta(self, mean: np.ndarray) -> np.ndarray:
-        lower, upper = self.asymptotes(self.constrain(jnp.asarray(self.start_aux(mean))))
-        inside = np.clip((mean - lower) / (upper - lower), 0.02, 0.98)
-        return np.asarray(self.distribution.quantile(jnp.asarray(inside)))
+    def start_eta(self, mean: Array) -> Array:
+        lower, upper = self.asymptotes(self.constrain(jnp.asarray(self.start_aux(np.zeros(2)))))
+        inside = jnp.clip((mean - lower) / (upper - lower), 0.02, 0.98)
+        return self.distribution.quantile(inside)
 
     def log_prob(self, y: Real, eta: Real, aux: Aux) -> Real:
         lower, upper = self.asymptotes(aux)

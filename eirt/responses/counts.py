@@ -4,7 +4,6 @@ from dataclasses import dataclass
 
 import jax
 import jax.numpy as jnp
-import numpy as np
 from jaxtyping import Array
 
 from eirt.responses.base import Aux, Real, Response
@@ -26,8 +25,8 @@ class Poisson(Response):
     def canonical(self) -> bool:
         return True
 
-    def start_eta(self, mean: np.ndarray) -> np.ndarray:
-        return np.log(mean)
+    def start_eta(self, mean: Array) -> Array:
+        return jnp.log(mean)
 
     def log_prob(self, y: Real, eta: Real, aux: Aux) -> Real:
         return y * eta - jnp.exp(eta) - jax.scipy.special.gammaln(y + 1.0)

@@ -72,8 +72,8 @@ class Cumulative(Response):
         intercepts = np.asarray(self.distribution.quantile(jnp.asarray(above)))
         return np.concatenate([intercepts[:1], np.log(-np.diff(intercepts))])
 
-    def start_eta(self, mean: np.ndarray) -> np.ndarray:
-        return np.asarray(self.distribution.quantile(jnp.asarray(mean / (self.n_categories - 1))))
+    def start_eta(self, mean: Array) -> Array:
+        return self.distribution.quantile(mean / (self.n_categories - 1))
 
     def log_prob(self, y: Real, eta: Real, aux: Aux) -> Real:
         # P(y = c) = F(upper) - F(lower), from whichever tail keeps the digits

@@ -1,0 +1,96 @@
+"""What is common to objectives that integrate persons inside and everything else around them."""
+
+from __future__ import annotations
+
+import abc
+
+import numpy as np
+import scipy.linalg
+from jaxtyping import Array
+
+from eirt.design import Design
+from eirt.likelihood import outer
+from eirt.likelihood.base import Moments, Objective, antithetic_normals
+from eirt.likelihood.canonical import Assembly
+from eirt.likelihood.cells import Data
+from eirt.likelihood.inner import Inner
+from eirt.likelihood.table import by_each
+from eirt.model import Model, global_offsets
+from eirt.restrictions import Restriction
+
+MOST_CURVATURES = 30  # on the way to a mode
+
+
+class OuterObjective(Objective):
+    """Persons by an inner integral, everything else by Laplace around its own mode."""
+
+    inner: Inner
+    how: Assembly
+    factor: Array | None = None  # of H at the last mode
+
+    def __init__(self, model: Model, design: Design, restriction: Restriction):
+        super().__init__(model, design, Data.of(design, restriction))
+        self.n_effects = global_offsets(design)[-1]
+        self.mode = np.zeros(self.n_effects)
+
+    @abc.abstractmethod
+    def finer_inner(self, psi: np.ndarray) -> Inner | None:
+        """Return the integral over persons on more nodes, where there is room."""
+
+    def place(self, psi: np.ndarray) -> None:
+        """Put the nodes where they are needed; shared ones stay."""
+
+    def value_and_grad(self, psi: np.ndarray) -> tuple[float, np.ndarray]:
+        self.place(psi)
+        for start in (self.mode, np.zeros(self.n_effects)):
+            value, gradient, mode, factor = self._climb(psi, start)
+            if np.isfinite(value) or self.factor is None:
+                self.mode, self.factor = np.asarray(mode), factor
+            if np.isfinite(value):
+                break
+        return float(value), np.asarray(gradient)
+
+    def _climb(
+        self, psi: np.ndarray, mode: np.ndarray
+    ) -> tuple[Array, Array, np.ndarray, Array | None]:
+        """Return value and gradient at the mode, the mode, and the factor of H there."""
+        factor, found = self.factor, not self.n_effects
+        for count in range(MOST_CURVATURES):
+            if factor is not None and self.n_effects:
+                before = mode
+                mode, found = outer.climb(self.model, psi, mode, factor, self.inner)
+                if count > 0 and np.array_equal(mode, before):
+                    break  # there is no way up
+            value, gradient, factor = outer.value_and_grad(
+                self.model, self.how, psi, mode, self.inner
+            )
+            if found:
+                break
+        return value, gradient, mode, factor
+
+    def moments(self, psi: np.ndarray) -> Moments:
+        self.value_and_grad(psi)
+        mean, covariance = outer.moments(self.model, psi, self.mode, self.inner)
+        inverse = scipy.linalg.cho_solve(
+            (np.asarray(self.factor), True), np.eye(self.n_effects), check_finite=False
+        )
+        return Moments(self.by_each(mean), self.by_each(covariance), self.mode, inverse)
+
+    def by_each(self, by_person: Array) -> np.ndarray:
+        """Return what the integral knows of its persons for each person of the data."""
+        return by_each(self.inner.who, by_person, len(self.design.persons))
+
+    def errors(self, psi: np.ndarray) -> dict[str, float]:
+        value, _ = self.value_and_grad(psi)
+        found = {}
+        finer_inner = self.finer_inner(psi)
+        if finer_inner is not None:
+            finer = outer.value_of(self.model, psi, self.mode, finer_inner)
+            half_logdet = float(np.log(np.diagonal(np.asarray(self.factor))).sum())
+            found["quadrature"] = float(finer) - (value + half_logdet)
+        if not self.n_effects:
+            return found
+        error, spread = outer.importance(
+            self.model, psi, self.mode, self.factor, self.inner, antithetic_normals(self.n_effects)
+        )
+        return found | {"laplace": float(error), "laplace_se": float(spread)}
