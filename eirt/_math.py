@@ -196,6 +196,7 @@ def newton_mode(
         return jax.tree.map(lambda new, old: jnp.where(better, new, old), moved, kept)
 
     # the first pass evaluates the start: `expand` is compiled once
+    expand = jax.jit(expand)  # traced once for both uses
     shapes = jax.eval_shape(expand, start)
     value, step, decrement, extra = jax.tree.map(lambda x: jnp.zeros(x.shape, x.dtype), shapes)
     before = (value - jnp.inf, step, decrement + jnp.inf, extra)

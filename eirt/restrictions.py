@@ -33,6 +33,29 @@ class Restriction(NamedTuple):
         _, first = np.unique(self.source, return_index=True)
         return full[first[np.asarray(self.source)[first] >= 0]]
 
+    def collect(self, derivatives: np.ndarray) -> np.ndarray:
+        """Return derivatives in the free parameters from those in all, along every axis.
+
+        >>> tied = restrict(("a", "b", "c"), {"b": 2.0, "c": "a"})
+        >>> tied.collect(np.array([1.0, np.nan, 3.0])).tolist()
+        [4.0]
+        """
+        source = np.asarray(self.source)
+        kept = np.flatnonzero(source >= 0)
+        for axis in range(derivatives.ndim):
+            shape = list(derivatives.shape)
+            shape[axis] = int(source.max(initial=-1)) + 1
+            found = np.zeros(shape)
+            moved = np.moveaxis(derivatives, axis, 0)[kept]
+            np.add.at(np.moveaxis(found, axis, 0), source[kept], moved)
+            derivatives = found
+        return derivatives
+
+
+def unrestricted(n: int) -> Restriction:
+    """Return the restriction that leaves all n parameters free."""
+    return Restriction(jnp.arange(n), jnp.zeros(n))
+
 
 def restrict(
     names: tuple[str, ...], anchors: Mapping[str, float | str] | None = None

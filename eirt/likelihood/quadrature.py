@@ -30,7 +30,7 @@ from eirt.likelihood.table import (
     posterior_moments,
 )
 from eirt.model import Model
-from eirt.restrictions import Restriction
+from eirt.restrictions import Restriction, unrestricted
 
 
 @dataclass(frozen=True)
@@ -69,6 +69,7 @@ class QuadratureObjective(Objective):
 
     def __init__(self, choice: Quadrature, model: Model, design: Design, restriction: Restriction):
         super().__init__(model, design, Data.of(design, restriction))
+        self.restriction = restriction
         nodes = choice.nodes or default_nodes(model.dimension)
         if nodes**model.dimension > MAX_NODES:
             raise ValueError(
@@ -78,26 +79,31 @@ class QuadratureObjective(Objective):
         self.nodes = nodes
         self.choice = Quadrature(nodes, choice.reach)
         self.grid = equispaced_grid(nodes, model.dimension, choice.reach)
-        n_free = int(restriction.source.max(initial=-1)) + 1
+        n_all = sum(model.sizes)
         m = 1 + model.dimension + model.response.n_aux
-        self.how, who = assemble(model, design, len(self.grid.log_weights), n_free, m)
+        self.how, who = assemble(model, design, len(self.grid.log_weights), n_all, m)
         self.who = jax.device_put(who)
+        # in all parameters, fixed and tied ones too: other restrictions compile nothing new
+        self.whole = self.data._replace(restriction=jax.device_put(unrestricted(n_all)))
 
     def value_and_grad(self, psi: np.ndarray) -> tuple[float, np.ndarray]:
-        value, gradient = _value_and_grad(self.model, psi, self.data, self.who, self.grid)
-        return float(value), np.asarray(gradient)
+        full = self.restriction.full(psi)
+        value, gradient = _value_and_grad(self.model, full, self.whole, self.who, self.grid)
+        return float(value), self.restriction.collect(np.asarray(gradient))
 
     def newton_terms(self, psi: np.ndarray) -> Terms:
-        value, *rest = _newton_terms(self.model, self.how, psi, self.data, self.who, self.grid)
-        return Terms(float(value), *(np.asarray(part) for part in rest))
+        full = self.restriction.full(psi)
+        value, *rest = _newton_terms(self.model, self.how, full, self.whole, self.who, self.grid)
+        return Terms(float(value), *(self.restriction.collect(np.asarray(x)) for x in rest))
 
     def information(self, psi: np.ndarray) -> np.ndarray:
         return self.newton_terms(psi).information
 
     def moments(self, psi: np.ndarray) -> Moments:
+        full = self.restriction.full(psi)
         mean, covariance = (
             by_each(self.who, part, len(self.design.persons))
-            for part in _moments(self.model, psi, self.data, self.who, self.grid)
+            for part in _moments(self.model, full, self.whole, self.who, self.grid)
         )
         return Moments(mean, covariance, np.zeros(0), np.zeros((0, 0)))
 
@@ -106,8 +112,9 @@ class QuadratureObjective(Objective):
         if self.model.dimension == 0 or nodes is None:
             return {}
         finer = equispaced_grid(nodes, self.model.dimension, WIDER * self.choice.reach)
-        there = _value(self.model, psi, self.data, self.who, finer)
-        here = _value(self.model, psi, self.data, self.who, self.grid)
+        full = self.restriction.full(psi)
+        there = _value(self.model, full, self.whole, self.who, finer)
+        here = _value(self.model, full, self.whole, self.who, self.grid)
         return {"quadrature": float(there) - float(here)}
 
     def refined(self) -> Objective | None:
