@@ -312,7 +312,7 @@ def _merge(
 
     indices = [term.index for term in terms if term.index is not None]
     tables = [x, *(term.z for term in terms), *(p.x for p in parts if not p.of_persons)]
-    columns = [*(column for table in tables for column in table.T), *indices, item]
+    columns = [item, *indices, *(column for table in tables for column in table.T)]
     return combine(pd.DataFrame(dict(enumerate(columns))), range(len(columns)))
 
 

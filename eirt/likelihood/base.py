@@ -120,9 +120,12 @@ class Objective(abc.ABC):
     def _curvature(self, psi: np.ndarray, j: int, step: float) -> np.ndarray:
         shift = np.zeros_like(psi)
         shift[j] = step
-        return (self.value_and_grad(psi - shift)[1] - self.value_and_grad(psi + shift)[1]) / (
-            2 * step
-        )
+        below, above = self._around(psi, shift)
+        return (below - above) / (2 * step)
+
+    def _around(self, psi: np.ndarray, shift: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+        """Return the gradients at both sides of a point."""
+        return self.value_and_grad(psi - shift)[1], self.value_and_grad(psi + shift)[1]
 
     @property
     def unpenalised(self) -> Objective:

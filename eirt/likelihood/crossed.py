@@ -68,6 +68,14 @@ class OuterObjective(Objective):
                 break
         return value, gradient, mode, factor
 
+    def _around(self, psi: np.ndarray, shift: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+        centre = self.mode
+        below = self.value_and_grad(psi - shift)[1]
+        self.mode = 2 * centre - self.mode  # nearly the mode at the other side
+        above = self.value_and_grad(psi + shift)[1]
+        self.mode = centre
+        return below, above
+
     def moments(self, psi: np.ndarray) -> Moments:
         self.value_and_grad(psi)
         mean, covariance = outer.moments(self.model, psi, self.mode, self.inner)
