@@ -297,6 +297,12 @@ class Fit:
 
         return feature_effects(self)
 
+    def feature_tests(self) -> pd.DataFrame:
+        """Return t tests of item features where items are few; see `eirt.inference`."""
+        from eirt.inference import feature_tests
+
+        return feature_tests(self)
+
     def check(self) -> dict[str, float]:
         """Return the estimated errors of the likelihood, computed now."""
         return double_precision(self.objective.errors)(self.psi)

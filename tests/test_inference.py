@@ -1,6 +1,7 @@
 """Comparison of fits."""
 
 import numpy as np
+import pandas as pd
 import pytest
 import scipy.stats
 
@@ -45,3 +46,46 @@ def test_the_order_of_rows_does_not_hide_that_models_are_nested(va, fits):
     shuffled = va.sample(frac=1.0, random_state=2)
     lltm = eirt.lltm(shuffled, "~ btype + situ + mode", **COLUMNS)
     assert nested_in(lltm, fits("rasch"))
+
+
+# ---- features of few items -------------------------------------------------------------------
+
+
+def test_features_are_tested_on_items(fits):
+    fit = fits("lltm_residuals")
+    table, fixed = fit.feature_tests(), fit.fixed
+    assert table["term"].tolist() == fixed["term"].tolist()
+    np.testing.assert_allclose(table["estimate"], fixed["estimate"])
+    np.testing.assert_allclose(table["se"], fixed["se"] * np.sqrt(24 / 19))
+    assert (table["df"] == 19).all()
+    expected = scipy.stats.t(19)
+    np.testing.assert_allclose(table["p"], 2 * expected.sf(table["t"].abs()))
+    np.testing.assert_allclose(
+        table["upper"], table["estimate"] + expected.ppf(0.975) * table["se"]
+    )
+
+
+def test_features_of_groups_are_tested_on_groups():
+    rng = np.random.default_rng(7)
+    template = np.arange(30) // 3
+    x, w = rng.normal(size=10)[template], rng.normal(size=30)
+    easiness = 0.5 * x + 0.3 * w + 0.5 * rng.normal(size=10)[template]
+    eta = rng.normal(size=(200, 1)) + easiness
+    resp = (rng.random(eta.shape) < 1 / (1 + np.exp(-eta))).astype(int)
+    frame = pd.DataFrame({"id": np.repeat(np.arange(200), 30), "resp": resp.ravel()})
+    items = {"item": np.arange(30), "template": template, "x": x, "w": w}
+    frame = frame.assign(**{name: np.tile(values, 200) for name, values in items.items()})
+    formula = "~ x + w + (1 | template)"
+    both = eirt.lltm(frame, f"{formula} + (1 | item)").feature_tests().set_index("term")
+    assert both.loc[["x", "w"], "df"].tolist() == [8, 27]
+    groups = eirt.lltm(frame, formula)
+    found = groups.feature_tests().set_index("term")
+    assert found.loc[["x", "w"], "df"].tolist() == [8, np.inf]
+    there = groups.fixed.set_index("term").loc["w"]
+    assert found.loc["w", "p"] == pytest.approx(there["p"])
+    assert found.loc["w", "lower"] == pytest.approx(there["lower"])
+
+
+def test_features_need_residuals_of_items(fits):
+    with pytest.raises(eirt.DataError, match="no random residuals of items"):
+        fits("lltm").feature_tests()

@@ -186,7 +186,8 @@ assert by_size["false_alarms"].iloc[0] > 0.35 and by_size["false_alarms"].iloc[-
 # the variation of scenes by 36, as if the coefficients were known, rather than by the 36 − 5 that
 # are left after estimating five; and the normal distribution takes that variance as known. The
 # correction is the one of ordinary regression: multiply the standard error by sqrt(36 / 31), and
-# use a t distribution on 31 degrees of freedom.
+# use a t distribution on 31 degrees of freedom. `fit.feature_tests()` does so; here it is written
+# out, for the LLTM too, which has no residuals to correct.
 
 # %%
 n_studies = 40
