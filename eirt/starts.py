@@ -19,6 +19,7 @@ from eirt.likelihood import (
     Reduced,
 )
 from eirt.likelihood.cells import Data, cell_parameters
+from eirt.likelihood.incidence import nearly_complete
 from eirt.likelihood.polynomials import TOLD
 from eirt.likelihood.table import tabulated
 from eirt.likelihood.testlets import split
@@ -120,13 +121,8 @@ def default_likelihood(model: Model, design: Design, start: np.ndarray) -> Likel
     crossed = any(not term.local for term in design.terms)
     nodes_of = _enough_nodes(model, design, start)
     nodes = max(nodes_of)
-    if model.dimension > 2:
-        tiers = split(model, design)
-        general, specific = (max([1, *map(nodes_of.__getitem__, p)]) for p in tiers[:2])
-        rows = np.bincount(tiers.own[design.row_cell]).max()
-        size = len(tiers.specific) * rows**2 * general ** len(tiers.general) * specific
-        if len(tiers.specific) > 1 and size <= MOST_PAIRS:
-            return Reduced(general, specific)
+    if model.dimension > 2 and (reduced := _reduced(model, design, nodes_of)):
+        return reduced
     if model.dimension == 1 and nodes <= MOST_NODES:
         nodes = max(nodes, 61)
         if not crossed:
@@ -139,6 +135,17 @@ def default_likelihood(model: Model, design: Design, start: np.ndarray) -> Likel
     if crossed:
         return Nested(adaptive=True)
     return AdaptiveQuadrature({1: 15, 2: 15, 3: 7, 4: 5}[model.dimension])
+
+
+def _reduced(model: Model, design: Design, nodes: list[int]) -> Reduced | None:
+    """Return quadrature of reduced dimension, where it is possible and fits in memory."""
+    if not nearly_complete(design):
+        return None
+    tiers = split(model, design)
+    general, specific = (max([1, *(nodes[d] for d in places)]) for places in tiers[:2])
+    rows = np.bincount(tiers.own[design.row_cell]).max()
+    size = len(tiers.specific) * rows**2 * general ** len(tiers.general) * specific
+    return Reduced(general, specific) if len(tiers.specific) > 1 and size <= MOST_PAIRS else None
 
 
 def _heavy(model: Model, design: Design, nodes: int) -> bool:
