@@ -25,7 +25,7 @@ CASES = {
         BY_ITEM | {"discrimination": ("~ 0 + item", (0, 1, 2))},
     ),
     "cells without a testlet": ("~ x + (1 | id) + (0 + e1 + e2 || id)", eirt.Quadrature, {}),
-    "nothing general": ("~ x + (0 + part || id)", eirt.Quadrature, {}),
+    "nothing general": ("~ x + w + (0 + part || id)", eirt.Quadrature, {}),
     "two tiers": ("~ x + (1 + x | id) + (1 | id:part)", eirt.Quadrature, {}),
     "crossed": (f"~ x + w + {TESTLETS} + (1 | item)", eirt.Nested, {}),
     "explained": (f"~ x + {TESTLETS} + (1 | item)", eirt.Nested, EXPLAINED),
