@@ -17,6 +17,7 @@ from eirt.assumptions import assume
 from eirt.design import build
 from eirt.effects import Linear, LogLinear, Unit
 from eirt.formula import parse
+from eirt.likelihood import outer
 from eirt.likelihood.base import Objective
 from eirt.likelihood.canonical import Canonical
 from eirt.likelihood.incidence import Aligned, incidence
@@ -458,6 +459,21 @@ def check_nested(objective, psi):
 @double_precision
 def test_nested_against_dense_hessian(family):
     check_nested(*bind("~ x + w + (1 | id) + (1 | item)", eirt.Nested(81), family))
+
+
+@double_precision
+def test_a_mode_is_found_from_where_no_curvature_is_positive_definite():
+    family = eirt.Guessing(lower=0.25)
+    objective, psi = bind("~ x + (1 | id) + (1 | item)", eirt.Nested(81), family)
+    psi = np.array([-4.0, psi[1], 0.5, 3.0])
+    _, *curvatures = outer.expansion(
+        objective.model, objective.how, psi, objective.mode, objective.inner
+    )
+    assert all(np.linalg.eigvalsh(curvature).min() < -1 for curvature in curvatures)
+    _, gradient = objective.value_and_grad(psi)
+    expected = differenced_gradient(objective, psi, step=1e-4)
+    np.testing.assert_allclose(gradient, expected, atol=1e-6)
+    check_nested(objective, psi)
 
 
 @pytest.mark.parametrize("likelihood", [eirt.Nested(61), eirt.Laplace()], ids=["nested", "laplace"])

@@ -26,7 +26,7 @@ class OuterObjective(Objective):
 
     inner: Inner
     how: Assembly
-    factor: Array | None = None  # of H at the last mode
+    factor: Array | np.ndarray | None = None  # of H at the last mode
 
     def __init__(self, model: Model, design: Design, restriction: Restriction):
         super().__init__(model, design, Data.of(design, restriction))
@@ -52,9 +52,10 @@ class OuterObjective(Objective):
 
     def _climb(
         self, psi: np.ndarray, mode: np.ndarray
-    ) -> tuple[Array, Array, np.ndarray, Array | None]:
+    ) -> tuple[Array, Array, np.ndarray, Array | np.ndarray | None]:
         """Return value and gradient at the mode, the mode, and the factor of H there."""
-        factor, found = self.factor, not self.n_effects
+        factor: Array | np.ndarray | None = self.factor
+        found = not self.n_effects
         for count in range(MOST_CURVATURES):
             if factor is not None and self.n_effects:
                 before = mode
@@ -66,7 +67,23 @@ class OuterObjective(Objective):
             )
             if found:
                 break
+            if not np.isfinite(value):
+                factor = self._uphill(psi, mode)
         return value, gradient, mode, factor
+
+    def _uphill(self, psi: np.ndarray, mode: np.ndarray) -> np.ndarray:
+        """Return the factor of a positive definite matrix, where H is none: steps lead upwards.
+
+        That of complete data mostly is one (not where lower asymptotes make log p convex);
+        otherwise H with its eigenvalues made positive.
+        """
+        parts = outer.expansion(self.model, self.how, psi, mode, self.inner)
+        curvature, complete = (np.nan_to_num(part) for part in parts[1:])
+        try:
+            return np.linalg.cholesky(complete)
+        except np.linalg.LinAlgError:
+            values, vectors = np.linalg.eigh(curvature)
+            return np.linalg.cholesky((vectors * np.maximum(np.abs(values), 1.0)) @ vectors.T)
 
     def _around(self, psi: np.ndarray, shift: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
         centre = self.mode

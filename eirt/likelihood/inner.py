@@ -56,8 +56,8 @@ class Inner(Protocol):
         """The persons."""
         ...
 
-    def logliks(self, model: Model, psi: Array, u: Float[Array, " U"]) -> Float[Array, " N"]:
-        """Return each person's marginal log-likelihood given u."""
+    def total(self, model: Model, psi: Array, u: Float[Array, " U"]) -> Float[Array, ""]:
+        """Return m(u)."""
         ...
 
     def moments(
@@ -68,8 +68,8 @@ class Inner(Protocol):
 
     def louis(
         self, model: Model, how: Assembly, psi: Array, u: Float[Array, " U"], carry: Local
-    ) -> tuple[Float[Array, " N"], Louis]:
-        """Return the log-likelihoods, and score and information about u by Louis' identity."""
+    ) -> tuple[Float[Array, ""], Louis]:
+        """Return m(u), and score and information about u by Louis' identity."""
         ...
 
 
@@ -90,8 +90,8 @@ class Shared(NamedTuple):
         full = self.data.restriction.expand(psi)
         return posterior(model, full, self.data, self.who, self.grid, u)
 
-    def logliks(self, model: Model, psi: Array, u: Array) -> Array:
-        return self._posterior(model, psi, u).loglik
+    def total(self, model: Model, psi: Array, u: Array) -> Array:
+        return jnp.sum(self.who.weight * self._posterior(model, psi, u).loglik)
 
     def moments(self, model: Model, psi: Array, u: Array) -> tuple[Array, Array]:
         found = posterior_moments(self._posterior(model, psi, u).weights, self.grid)
@@ -103,7 +103,7 @@ class Shared(NamedTuple):
         now = self._posterior(model, psi, u)
         cells = cell_parameters(model, self.data.restriction.expand(psi), self.data, u)
         sums = louis(model, how, cells, carry, self.data, self.who, now.weights, self.grid)
-        return now.loglik, sums
+        return jnp.sum(self.who.weight * now.loglik), sums
 
 
 class Own(NamedTuple):
@@ -141,8 +141,8 @@ class Own(NamedTuple):
         loglik = jax.nn.logsumexp(joint, axis=1)
         return Posterior(loglik, jnp.exp(joint - loglik[:, None]))
 
-    def logliks(self, model: Model, psi: Array, u: Array) -> Array:
-        return self._posterior(model, psi, u).loglik
+    def total(self, model: Model, psi: Array, u: Array) -> Array:
+        return jnp.sum(self._posterior(model, psi, u).loglik)
 
     def moments(self, model: Model, psi: Array, u: Array) -> tuple[Array, Array]:
         weights = self._posterior(model, psi, u).weights
@@ -155,7 +155,7 @@ class Own(NamedTuple):
         self, model: Model, how: Assembly, psi: Array, u: Array, carry: Local
     ) -> tuple[Array, Louis]:
         now = self._posterior(model, psi, u)
-        return now.loglik, _own_louis(model, how, psi, u, self, now.weights, carry)
+        return jnp.sum(now.loglik), _own_louis(model, how, psi, u, self, now.weights, carry)
 
 
 def common_moments(

@@ -26,21 +26,22 @@ STEPS = 12  # with one curvature
 
 def _penalised(model: Model, psi: Array, u: Float[Array, " U"], inner: Inner) -> Array:
     """Return f(u)."""
-    return jnp.sum(inner.who.weight * inner.logliks(model, psi, u)) - u @ u / 2
+    return inner.total(model, psi, u) - u @ u / 2
 
 
 value_of = jax.jit(_penalised, static_argnums=0)
 
 
-def _expansion(
+@functools.partial(jax.jit, static_argnums=(0, 1))
+def expansion(
     model: Model, how: Assembly, psi: Array, u: Float[Array, " U"], inner: Inner
 ) -> tuple[Array, Float[Array, "U U"], Float[Array, "U U"]]:
     """Return f, its negative Hessian H in u, and that H for complete data."""
     data = inner.data
     moved = moves(model, data.restriction.expand(psi), data, u)
     carry = Local(moved.first, data.cells.places, u.size)
-    logliks, sums = inner.louis(model, how, psi, u, carry)
-    value = jnp.sum(inner.who.weight * logliks) - u @ u / 2
+    total, sums = inner.louis(model, how, psi, u, carry)
+    value = total - u @ u / 2
     complete = jnp.eye(u.size) + sums.complete
     curvature = complete - sums.lost
     if moved.second is not None:
@@ -82,8 +83,7 @@ def value_and_grad(
 ) -> tuple[Array, Array, Array]:
     """Return the Laplace log-likelihood, its total derivative, and the Cholesky factor of H.
 
-    Where H is not positive definite, as happens far from the mode on a coarse grid, the value is
-    not a number and the factor that of complete data, which never lack it.
+    They are not numbers where H is not positive definite, as happens far from the mode.
 
         L(psi, u) = f - log|H| / 2,    dL/dpsi + (d2f/dpsi du) H^-1 dL/du
 
@@ -94,17 +94,16 @@ def value_and_grad(
         value, gradient = jax.value_and_grad(at_mode)(psi, mode, inner)
         return value, gradient, jnp.zeros((0, 0))
 
-    def integral(psi: Array, u: Array) -> tuple[Array, tuple[Array, Array]]:
-        value, curvature, complete = _expansion(model, how, psi, u, inner)
+    def integral(psi: Array, u: Array) -> tuple[Array, Array]:
+        value, curvature, _ = expansion(model, how, psi, u, inner)
         factor = jnp.linalg.cholesky(curvature)
-        return value - cholesky_logdet(factor) / 2, (factor, complete)
+        return value - cholesky_logdet(factor) / 2, factor
 
     def slope(psi: Array, along: Array) -> Array:
         return jax.grad(_penalised, 2)(model, psi, mode, inner) @ along
 
     by_both = jax.value_and_grad(integral, (0, 1), has_aux=True)
-    (value, (factor, complete)), (by_psi, by_mode) = by_both(psi, mode)
-    factor = jnp.where(jnp.isfinite(value), factor, jnp.linalg.cholesky(complete))
+    (value, factor), (by_psi, by_mode) = by_both(psi, mode)
     through = jax.grad(slope)(psi, cholesky_solve(factor, by_mode))
     return value, by_psi + through, factor
 

@@ -47,12 +47,14 @@ class _Expected(NamedTuple):
     """Sums over persons.
 
     Attributes:
+        loglik: marginal log-likelihoods.
         counts: expected counts of rows at the nodes.
         pairs: those of pairs of rows of a testlet.
         within: products of the expected scores of a testlet given the general dimensions.
         across: covariances of the expected scores of all cells given these.
     """
 
+    loglik: Float[Array, ""]
     counts: Float[Array, "S R G K"]
     pairs: Float[Array, "S R R G K"]
     within: Float[Array, "S Jm Jm"]
@@ -60,8 +62,9 @@ class _Expected(NamedTuple):
 
 
 class ByCell(NamedTuple):
-    """Sums over persons: expected scores, curvatures, and the information that is lost."""
+    """Sums over persons: log-likelihoods; by cell, scores, curvatures, information that is lost."""
 
+    loglik: Float[Array, ""]
     score: Float[Array, "SJ m"]
     curvature: Float[Array, "SJ m m"]
     lost: Float[Array, "SJm SJm"]
@@ -132,11 +135,11 @@ class TwoTier(NamedTuple):
         width = n_testlets * len(self.general.nodes) * len(self.specific.nodes)
         return max(1, min(n, ELEMENTS // width))
 
-    def logliks(self, model: Model, psi: Array, u: Float[Array, " U"]) -> Float[Array, " N"]:
-        """Return each person's marginal log-likelihood given u."""
+    def total(self, model: Model, psi: Array, u: Float[Array, " U"]) -> Float[Array, ""]:
+        """Return the sum of all persons' marginal log-likelihoods given u."""
         table = self._table(model, self._cells(model, psi, u))
         one = jax.checkpoint(lambda part: self._given(table, part).loglik)
-        return jax.lax.map(one, self._parts(model, psi), batch_size=self.block)
+        return jnp.sum(jax.lax.map(one, self._parts(model, psi), batch_size=self.block))
 
     def moments(
         self, model: Model, psi: Array, u: Float[Array, " U"]
@@ -161,8 +164,8 @@ class TwoTier(NamedTuple):
 
     def louis(
         self, model: Model, how: Assembly, psi: Array, u: Float[Array, " U"], carry: Local
-    ) -> tuple[Float[Array, " N"], Louis]:
-        """Return the log-likelihoods, and score and information about u by Louis' identity."""
+    ) -> tuple[Float[Array, ""], Louis]:
+        """Return that sum, and score and information about u by Louis' identity."""
         m, (n_cells, m_full, _) = self._moved(how.m), carry.own.shape
         sums = self.sums(model, m, how.block, psi, u)
         places = self._places(m_full)
@@ -172,7 +175,7 @@ class TwoTier(NamedTuple):
         reduced = Local(own, own_places, carry.size)
         by_cell = jnp.zeros((n_cells + 1, m_full + 1)).at[at[:, None], places[at]].add(sums.score)
         complete, lost = reduced.blocks(sums.curvature), reduced.pairs(sums.lost)
-        return self.logliks(model, psi, u), Louis(by_cell[:-1, :-1], complete, lost)
+        return sums.loglik, Louis(by_cell[:-1, :-1], complete, lost)
 
     def _moved(self, m: int) -> int:
         """Return how many parameters of reduced cells the m leading ones of cells are."""
@@ -227,6 +230,7 @@ class TwoTier(NamedTuple):
             mean = jnp.einsum("ng,nga->na", now.general, means)
             across = jnp.einsum("nga,ngb->ab", means * now.general[:, :, None], means)
             return _Expected(
+                total.loglik + jnp.sum(now.loglik),
                 total.counts + jnp.einsum("nsr,nsgk->srgk", counts, joint),
                 total.pairs + jnp.einsum("nsrq,nsgk->srqgk", pairs, joint),
                 total.within + own,
@@ -234,6 +238,7 @@ class TwoTier(NamedTuple):
             )
 
         empty = _Expected(
+            jnp.zeros(()),
             jnp.zeros(gradient.shape[:-1]),
             jnp.zeros((n_testlets, n_rows, *gradient.shape[1:-1])),
             jnp.zeros((n_testlets, size, size)),
@@ -249,7 +254,10 @@ class TwoTier(NamedTuple):
         diagonal = jnp.arange(n_testlets)
         lost = by_testlet.at[diagonal, :, diagonal, :].add(second - found.within)
         return ByCell(
-            score.reshape(-1, m), curvature.reshape(-1, m, m), lost.reshape(found.across.shape)
+            found.loglik,
+            score.reshape(-1, m),
+            curvature.reshape(-1, m, m),
+            lost.reshape(found.across.shape),
         )
 
 
