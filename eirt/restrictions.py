@@ -33,6 +33,12 @@ class Restriction(NamedTuple):
         _, first = np.unique(self.source, return_index=True)
         return full[first[np.asarray(self.source)[first] >= 0]]
 
+    @property
+    def select(self) -> Float[np.ndarray, "P F"]:
+        """The derivative of the full vector in the free one."""
+        source = np.asarray(self.source)
+        return (source[:, None] == np.arange(source.max(initial=-1) + 1)).astype(float)
+
     def collect(self, derivatives: np.ndarray) -> np.ndarray:
         """Return derivatives in the free parameters from those in all, along every axis.
 
@@ -40,15 +46,11 @@ class Restriction(NamedTuple):
         >>> tied.collect(np.array([1.0, np.nan, 3.0])).tolist()
         [4.0]
         """
-        source = np.asarray(self.source)
-        kept = np.flatnonzero(source >= 0)
+        kept = np.flatnonzero(np.asarray(self.source) >= 0)
+        select = self.select[kept]
         for axis in range(derivatives.ndim):
-            shape = list(derivatives.shape)
-            shape[axis] = int(source.max(initial=-1)) + 1
-            found = np.zeros(shape)
-            moved = np.moveaxis(derivatives, axis, 0)[kept]
-            np.add.at(np.moveaxis(found, axis, 0), source[kept], moved)
-            derivatives = found
+            some = derivatives.take(kept, axis)
+            derivatives = np.moveaxis(np.tensordot(select, some, (0, axis)), 0, axis)
         return derivatives
 
 

@@ -142,8 +142,7 @@ class Fit:
     @functools.cached_property
     def select(self) -> np.ndarray:
         """The derivative of the full vector in the free one."""
-        source = np.asarray(self.restriction.source)
-        return (source[:, None] == np.arange(len(self.psi))).astype(float)
+        return self.restriction.select
 
     @functools.cached_property
     def moments(self) -> Moments:

@@ -209,8 +209,7 @@ def rough_covariance(objective: Objective) -> np.ndarray:
     known += [_rough_variance(design, part) for part in design.parts]
     rows = np.arange(p, p + sum(map(len, known)))
     covariance[rows, rows] = np.concatenate([np.zeros(0), *known])
-    source = np.asarray(objective.data.restriction.source)
-    select = (source[:, None] == np.arange(source.max(initial=-1) + 1)).astype(float)
+    select = objective.data.restriction.select
     covariance = select.T @ covariance @ select
     return (covariance + covariance.T) / 2
 

@@ -19,11 +19,7 @@ import numpy as np
 from eirt._math import Grid, equispaced_grid, gauss_hermite_grid
 from eirt.design import Design
 from eirt.likelihood.arrowhead import Effects, Setting
-from eirt.likelihood.base import (
-    IMPORTANCE_DRAWS,
-    Likelihood,
-    Objective,
-)
+from eirt.likelihood.base import IMPORTANCE_DRAWS, Likelihood, Objective
 from eirt.likelihood.crossed import OuterObjective
 from eirt.likelihood.incidence import slots
 from eirt.likelihood.inner import ELEMENTS, Inner, Own, Shared, own_nodes

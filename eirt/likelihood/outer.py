@@ -90,8 +90,7 @@ def value_and_grad(
     The last term is there because the mode moves: du^/dpsi = H^-1 d2f/(du dpsi).
     """
     if not mode.size:  # nothing but persons
-        at_mode = functools.partial(_penalised, model)
-        value, gradient = jax.value_and_grad(at_mode)(psi, mode, inner)
+        value, gradient = jax.value_and_grad(_penalised, 1)(model, psi, mode, inner)
         return value, gradient, jnp.zeros((0, 0))
 
     def integral(psi: Array, u: Array) -> tuple[Array, Array]:

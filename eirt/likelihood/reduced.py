@@ -18,7 +18,7 @@ from eirt.likelihood.carry import Direct
 from eirt.likelihood.cells import cell_parameters, flatten
 from eirt.likelihood.crossed import OuterObjective
 from eirt.likelihood.table import MAX_NODES, WIDER
-from eirt.likelihood.testlets import by_testlet, split
+from eirt.likelihood.testlets import ByTestlet, by_testlet, split
 from eirt.likelihood.two_tier import ELEMENTS, TwoTier
 from eirt.model import Model
 from eirt.restrictions import Restriction
@@ -69,26 +69,25 @@ class ReducedObjective(OuterObjective):
         super().__init__(model, design, restriction)
         self.choice = choice
         self.exact_information = not self.n_effects and not model.varied
-        self.who = jax.device_put(by_testlet(model, design))
-        self.inner = self._on_nodes(choice)
-        self.moved = model.moved
-        if self.exact_information:
-            self.moved = 1 + self.who.dimensions.shape[1] + model.response.n_aux
-        slots, n_x = self.who.counts[0].size, len(self.inner.general.nodes)
-        n_z = len(self.inner.specific.nodes)
-        width = len(self.who.cells) * n_x * n_z + slots * n_x * self.moved
-        self.how = Assembly(model.moved, max(1, ELEMENTS // width))
+        who = jax.device_put(by_testlet(model, design))
+        self.inner = self._on_nodes(choice, who)
+        m = model.moved
+        if self.exact_information:  # of all parameters of reduced cells
+            m = 1 + who.dimensions.shape[1] + model.response.n_aux
+        n_x, n_z = len(self.inner.general.nodes), len(self.inner.specific.nodes)
+        width = len(who.cells) * n_x * n_z + who.counts[0].size * n_x * m
+        self.how = Assembly(m, max(1, ELEMENTS // width))
 
-    def _on_nodes(self, choice: Reduced) -> TwoTier:
-        n_general = self.who.dimensions.shape[1] - 1
+    def _on_nodes(self, choice: Reduced, who: ByTestlet) -> TwoTier:
+        n_general = who.dimensions.shape[1] - 1
         general = equispaced_grid(choice.nodes, n_general, choice.reach)
         specific = equispaced_grid(choice.specific_nodes, 1, choice.reach)
-        return TwoTier(self.data, self.who, general, specific)
+        return TwoTier(self.data, who, general, specific)
 
     def newton_terms(self, psi: np.ndarray) -> Terms:
         if not self.exact_information:
             return super().newton_terms(psi)
-        value, *rest = _newton_terms(self.model, self.moved, self.how.block, psi, self.inner)
+        value, *rest = _newton_terms(self.model, self.how, psi, self.inner)
         return Terms(float(value), *map(np.asarray, rest))
 
     def information(self, psi: np.ndarray) -> np.ndarray:
@@ -98,19 +97,19 @@ class ReducedObjective(OuterObjective):
 
     def finer_inner(self, psi: np.ndarray) -> TwoTier | None:
         finer = self._finer()
-        return None if finer is None else self._on_nodes(finer)
+        return None if finer is None else self._on_nodes(finer, self.inner.who)
 
     def _finer(self) -> Reduced | None:
         """Return about twice as many nodes that reach further, unless they would be too many."""
         choice = self.choice
         nodes, specific = 2 * choice.nodes - 1, 2 * choice.specific_nodes - 1
-        if nodes ** (self.who.dimensions.shape[1] - 1) * specific > MAX_NODES:
+        if nodes ** self.inner.general.nodes.shape[1] * specific > MAX_NODES:
             return None
         return Reduced(nodes, specific, WIDER * choice.reach)
 
     def check_cost(self) -> float:
         draws = IMPORTANCE_DRAWS if self.n_effects else 1
-        responses = self.who.counts.shape[0] * self.who.cells.size
+        responses = len(self.inner.who.weight) * self.inner.who.cells.size
         return float(draws * responses * len(self.inner.grid.log_weights))
 
     def refined(self) -> Objective | None:
@@ -122,10 +121,8 @@ class ReducedObjective(OuterObjective):
         return refined
 
 
-@functools.partial(jax.jit, static_argnums=(0, 1, 2))
-def _newton_terms(
-    model: Model, m: int, block: int, psi: Array, inner: TwoTier
-) -> tuple[Array, ...]:
+@functools.partial(jax.jit, static_argnums=(0, 1))
+def _newton_terms(model: Model, how: Assembly, psi: Array, inner: TwoTier) -> tuple[Array, ...]:
     """Return value, gradient, observed and complete information by Louis' identity."""
     none = jnp.zeros(0)
 
@@ -135,7 +132,7 @@ def _newton_terms(
         return jnp.pad(flat, ((0, 1), (0, 0)))[inner.who.cells.ravel()]
 
     carry = Direct(jax.jacfwd(flat_cells)(psi))
-    sums = inner.sums(model, m, block, psi, none)
+    sums = inner.sums(model, how.m, how.block, psi, none)
 
     def linearised(free: Array) -> Array:
         return jnp.sum(sums.score * flat_cells(free))
