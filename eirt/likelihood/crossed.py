@@ -10,7 +10,7 @@ from jaxtyping import Array
 
 from eirt.design import Design
 from eirt.likelihood import outer
-from eirt.likelihood.base import Moments, Objective, antithetic_normals
+from eirt.likelihood.base import Likelihood, Moments, Objective, antithetic_normals
 from eirt.likelihood.canonical import Assembly
 from eirt.likelihood.cells import Data
 from eirt.likelihood.inner import Inner
@@ -32,6 +32,10 @@ class OuterObjective(Objective):
         super().__init__(model, design, Data.of(design, restriction))
         self.n_effects = global_offsets(design)[-1]
         self.mode = np.zeros(self.n_effects)
+
+    @abc.abstractmethod
+    def finer_choice(self) -> Likelihood | None:
+        """Return the same choice with more nodes, unless they would be too many."""
 
     @abc.abstractmethod
     def finer_inner(self, psi: np.ndarray) -> Inner | None:
@@ -104,6 +108,15 @@ class OuterObjective(Objective):
     def by_each(self, by_person: Array) -> np.ndarray:
         """Return what the integral knows of its persons for each person of the data."""
         return by_each(self.inner.who, by_person, len(self.design.persons))
+
+    def refined(self) -> OuterObjective | None:
+        choice = self.finer_choice()
+        if choice is None:
+            return None
+        finer = choice.bind(self.model, self.design, self.data.restriction)
+        assert isinstance(finer, OuterObjective)
+        finer.mode, finer.factor = self.mode, self.factor
+        return finer
 
     def errors(self, psi: np.ndarray) -> dict[str, float]:
         value, _ = self.value_and_grad(psi)

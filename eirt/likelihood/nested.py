@@ -89,26 +89,20 @@ class NestedObjective(OuterObjective):
         self.how, who = assemble(model, design, len(grid.log_weights), self.n_effects, model.moved)
         self.inner = Shared(self.data, jax.device_put(who), grid)
 
-    def finer_inner(self, psi: np.ndarray) -> Inner | None:
-        """Return the integral over persons on a finer grid, where there is one."""
+    def finer_choice(self) -> Nested | None:
         nodes = finer_nodes(self.nodes, self.model.dimension)
-        if nodes is None:
+        return None if nodes is None else Nested(nodes, WIDER * self.choice.reach)
+
+    def finer_inner(self, psi: np.ndarray) -> Inner | None:
+        finer = self.finer_choice()
+        if finer is None or finer.nodes is None:
             return None
-        grid = equispaced_grid(nodes, self.model.dimension, WIDER * self.choice.reach)
+        grid = equispaced_grid(finer.nodes, self.model.dimension, finer.reach)
         return self.inner._replace(grid=grid)
 
     def check_cost(self) -> float:
         rows = self.inner.data.row_cell.size * len(self.inner.who.weight)
         return float(IMPORTANCE_DRAWS * rows * self.nodes**self.model.dimension)
-
-    def refined(self) -> Objective | None:
-        nodes = finer_nodes(self.nodes, self.model.dimension)
-        if nodes is None:
-            return None
-        choice = Nested(nodes, WIDER * self.choice.reach)
-        finer = NestedObjective(choice, self.model, self.design, self.data.restriction)
-        finer.mode, finer.factor = self.mode, self.factor
-        return finer
 
 
 class AdaptiveNestedObjective(OuterObjective):
@@ -136,19 +130,25 @@ class AdaptiveNestedObjective(OuterObjective):
             self.joint = joint
         return _own_nodes(self.setting, joint.x, arrow.persons, grid)
 
+    @property
+    def _finer(self) -> int:
+        """More nodes per dimension."""
+        return self.nodes + 6 if self.model.dimension < 3 else self.nodes + 2
+
+    def finer_choice(self) -> Nested | None:
+        if self._finer**self.model.dimension > MAX_NODES // 4:
+            return None
+        return Nested(self._finer, self.choice.reach, True)
+
     def finer_inner(self, psi: np.ndarray) -> Inner | None:
-        finer = self.nodes + 6 if self.model.dimension < 3 else self.nodes + 2
-        return self._nodes(psi, gauss_hermite_grid(finer, self.model.dimension))
+        return self._nodes(psi, gauss_hermite_grid(self._finer, self.model.dimension))
 
     def check_cost(self) -> float:
         responses = self.setting.who.present.size
         return float(IMPORTANCE_DRAWS * responses * len(self.grid.log_weights))
 
-    def refined(self) -> Objective | None:
-        nodes = self.nodes + 6 if self.model.dimension < 3 else self.nodes + 2
-        if nodes**self.model.dimension > MAX_NODES // 4:
-            return None
-        choice = Nested(nodes, self.choice.reach, True)
-        finer = AdaptiveNestedObjective(choice, self.model, self.design, self.data.restriction)
-        finer.mode, finer.factor, finer.joint = self.mode, self.factor, self.joint
+    def refined(self) -> OuterObjective | None:
+        finer = super().refined()
+        if isinstance(finer, AdaptiveNestedObjective):
+            finer.joint = self.joint
         return finer

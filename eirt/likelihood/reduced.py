@@ -96,11 +96,10 @@ class ReducedObjective(OuterObjective):
         return self.newton_terms(psi).information
 
     def finer_inner(self, psi: np.ndarray) -> TwoTier | None:
-        finer = self._finer()
+        finer = self.finer_choice()
         return None if finer is None else self._on_nodes(finer, self.inner.who)
 
-    def _finer(self) -> Reduced | None:
-        """Return about twice as many nodes that reach further, unless they would be too many."""
+    def finer_choice(self) -> Reduced | None:
         choice = self.choice
         nodes, specific = 2 * choice.nodes - 1, 2 * choice.specific_nodes - 1
         if nodes ** self.inner.general.nodes.shape[1] * specific > MAX_NODES:
@@ -111,14 +110,6 @@ class ReducedObjective(OuterObjective):
         draws = IMPORTANCE_DRAWS if self.n_effects else 1
         responses = len(self.inner.who.weight) * self.inner.who.cells.size
         return float(draws * responses * len(self.inner.grid.log_weights))
-
-    def refined(self) -> Objective | None:
-        finer = self._finer()
-        if finer is None:
-            return None
-        refined = ReducedObjective(finer, self.model, self.design, self.data.restriction)
-        refined.mode, refined.factor = self.mode, self.factor
-        return refined
 
 
 @functools.partial(jax.jit, static_argnums=(0, 1))
