@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import functools
 from typing import TYPE_CHECKING, NamedTuple
 
 import jax
@@ -10,6 +9,7 @@ import jax.numpy as jnp
 import numpy as np
 from jaxtyping import Array, Float
 
+from eirt._compiled import compiled
 from eirt._config import double_precision
 from eirt._math import Grid, equispaced_grid, gauss_hermite_grid
 from eirt.effects import EASINESS, Slope, Target
@@ -179,7 +179,7 @@ def of_new_items(fit: Fit, frame: pd.DataFrame, y: np.ndarray) -> Float[np.ndarr
     return np.asarray(_foreseen(held, outer, fit.model.response, found.slope))
 
 
-@functools.partial(jax.jit, static_argnums=(2, 3))
+@compiled(2, 3)
 def _foreseen(held: _Held, outer: Grid, response: Response, slope: Slope) -> Float[Array, " n"]:
     """Return the log predictive densities of responses."""
     inner = gauss_hermite_grid(41)

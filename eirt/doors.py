@@ -12,6 +12,7 @@ from eirt.assumptions import assume
 from eirt.design import build
 from eirt.effects import STEEP, Linear, LogLinear, Slope, Unit
 from eirt.errors import FormulaError
+from eirt.factors import pruned
 from eirt.fit import fit
 from eirt.formula import Formula, RandomTerm, formula_columns, parse, require_variables, variables
 from eirt.likelihood import Likelihood, Prior
@@ -290,7 +291,7 @@ def _checked(
             frame = frame.assign(**{item: pd.Categorical(frame[item].astype(str), levels)})
     # a subset of the data keeps the categories of the whole: those without rows are no levels
     present = {
-        name: frame[name].cat.remove_unused_categories()
+        name: pruned(frame[name])
         for name in frame.columns
         if isinstance(frame[name].dtype, pd.CategoricalDtype)
     }

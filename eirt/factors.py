@@ -32,7 +32,7 @@ def factor_codes(frame: pd.DataFrame, columns: Sequence[str]) -> tuple[np.ndarra
     if len(columns) == 1:
         column = frame[columns[0]]
         if isinstance(column.dtype, pd.CategoricalDtype):
-            column = column.cat.remove_unused_categories()
+            column = pruned(column)
             return column.cat.codes.to_numpy(np.int64), column.cat.categories.to_numpy(object)
         codes, levels = pd.factorize(column)
         return codes, np.asarray(levels, dtype=object)
@@ -40,6 +40,14 @@ def factor_codes(frame: pd.DataFrame, columns: Sequence[str]) -> tuple[np.ndarra
     first = first_of(codes)
     parts = [frame[name].iloc[first].astype(str).to_numpy() for name in columns]
     return codes, np.array([":".join(part) for part in zip(*parts, strict=True)], dtype=object)
+
+
+def pruned(column: pd.Series) -> pd.Series:
+    """Return a categorical without the levels that nothing has."""
+    codes = column.cat.codes.to_numpy()
+    used = np.bincount(codes[codes >= 0], minlength=len(column.cat.categories))
+    # pandas sorts the codes to know
+    return column if np.all(used) else column.cat.remove_unused_categories()
 
 
 def combine(frame: pd.DataFrame, columns: Sequence[Hashable]) -> np.ndarray:

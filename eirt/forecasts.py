@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import functools
 from collections.abc import Iterator, Sequence
 from typing import TYPE_CHECKING, Any, NamedTuple
 
@@ -11,6 +10,7 @@ import jax.numpy as jnp
 import numpy as np
 from jaxtyping import Array, Bool, Float, Int
 
+from eirt._compiled import compiled
 from eirt._config import double_precision
 from eirt.design import Design
 from eirt.effects import EASINESS, STEEP, Slope, Target, Unit
@@ -88,7 +88,7 @@ def forecast(fit: Fit, frame: pd.DataFrame) -> Forecast:
     )
 
 
-@functools.partial(jax.jit, static_argnums=(0, 1))
+@compiled(0, 1)
 def _pairs(
     model: Model, target: Target, full: Array, cells: Cell, own: Array
 ) -> tuple[Float[Array, "n 2"], Float[Array, "n 2 P"], Float[Array, "n 2 q"]]:

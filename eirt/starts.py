@@ -2,12 +2,11 @@
 
 from __future__ import annotations
 
-import functools
-
 import jax
 import numpy as np
 from jaxtyping import Array
 
+from eirt._compiled import compiled
 from eirt.design import Design
 from eirt.likelihood import (
     AdaptiveQuadrature,
@@ -103,7 +102,7 @@ def _marginal(
     return np.asarray(_start_eta(model.response, (sums + design.y.mean()) / (n + 1.0))), n
 
 
-@functools.partial(jax.jit, static_argnums=0)
+@compiled(0)
 def _start_eta(response: Response, mean: Array) -> Array:
     return response.start_eta(mean)
 
@@ -174,7 +173,7 @@ def _enough_nodes(model: Model, design: Design, start: np.ndarray) -> list[int]:
     return [1 + int(np.ceil(2 * REACH / (SPACING * sd))) for sd in sharpest]
 
 
-@functools.partial(jax.jit, static_argnums=0)
+@compiled(0)
 def _told(model: Model, start: Array, data: Data, none: Array, cell: Array, above: Array) -> Array:
     """Return what each response tells of each local effect of its person."""
     cells = cell_parameters(model, start, data, none)

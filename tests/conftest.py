@@ -8,6 +8,7 @@ import jax
 import pytest
 
 import eirt
+from eirt._compiled import READY
 
 REFERENCE = pathlib.Path(__file__).parent / "reference"
 COLUMNS = {"person": "id", "item": "item", "response": "r2"}
@@ -129,6 +130,7 @@ def forget_compiled_functions():
     """Free what a module has compiled: a whole run would hold gigabytes."""
     yield
     jax.clear_caches()
+    READY.clear()
 
 
 @pytest.fixture(scope="session")

@@ -19,6 +19,7 @@ MAX_LINES = 330
 
 ORDER = [
     "_math _config errors progress",
+    "_compiled",
     "links covariances",
     "responses effects formula frames factors",
     "terms",

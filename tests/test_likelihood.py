@@ -12,6 +12,7 @@ import scipy.integrate
 import scipy.optimize
 
 import eirt
+from eirt._compiled import READY
 from eirt._config import double_precision
 from eirt.assumptions import assume
 from eirt.design import build
@@ -38,6 +39,7 @@ def few_compiled_functions():
     yield
     if next(TESTS) % 10 == 0:
         jax.clear_caches()
+        READY.clear()
 
 
 def small_data(kind="binary", missing=False, seed=0):

@@ -16,6 +16,7 @@ import jax.numpy as jnp
 import numpy as np
 from jaxtyping import Array, Float
 
+from eirt._compiled import compiled
 from eirt._math import over_blocks
 from eirt.design import Design
 from eirt.likelihood.ability import partition, statistics
@@ -111,7 +112,7 @@ class Sums(NamedTuple):
     lost: Float[Array, "P P"]
 
 
-@functools.partial(jax.jit, static_argnums=(0, 1))
+@compiled(0, 1)
 def _information(
     model: Model,
     block: int,

@@ -17,6 +17,7 @@ import jax.numpy as jnp
 import numpy as np
 from jaxtyping import Array, Float, Int
 
+from eirt._compiled import compiled
 from eirt._math import Grid, over_blocks
 from eirt.design import Design
 from eirt.factors import combine, first_of
@@ -26,6 +27,7 @@ from eirt.likelihood.cells import row_derivatives
 from eirt.likelihood.incidence import aligned_responses
 from eirt.likelihood.polynomials import enough, orthonormal, polynomials, powers_up_to
 from eirt.model import CellParameters, Model, Person
+from eirt.responses import Response
 
 ELEMENTS = 2**23  # persons at a time x polynomials x cells
 
@@ -79,18 +81,21 @@ class Louis(NamedTuple):
     lost: Float[Array, "P P"]
 
 
+@compiled(0)
+def _at_zero(response: Response, values: Float[Array, " n"]) -> Float[Array, " n"]:
+    """Return the log probabilities of responses where the predictor is zero."""
+    each = jax.vmap(response.log_prob, (0, None, None))
+    return each(values, jnp.zeros(()), jnp.zeros(response.n_aux))
+
+
 def canonical_incidence(model: Model, design: Design) -> Canonical:
     """Return the responses as a table of persons x cells."""
     found = aligned_responses(design)
     base = np.full(found.y.shape[1], design.y[0])
     y = np.asarray(found.y)
-
-    def at_zero(value: Array) -> Array:
-        return model.response.log_prob(value, jnp.zeros(()), jnp.zeros(model.response.n_aux))
-
-    values, places = np.unique(y, return_inverse=True)
-    known = np.asarray(jax.jit(jax.vmap(at_zero))(jnp.asarray(values)))
-    constant = (known - known[values == base[0]])[places.reshape(y.shape)].sum(axis=1)
+    values = np.unique(design.row_y)
+    known = np.asarray(_at_zero(model.response, values))
+    constant = (known - known[values == base[0]])[np.searchsorted(values, y)].sum(axis=1)
     if not design.complete:
         return Canonical(
             jnp.asarray(y),

@@ -55,11 +55,11 @@ class OuterObjective(Objective):
         return float(value), np.asarray(gradient)
 
     def _climb(
-        self, psi: np.ndarray, mode: np.ndarray
-    ) -> tuple[Array, Array, np.ndarray, Array | np.ndarray | None]:
+        self, psi: np.ndarray, mode: np.ndarray | Array
+    ) -> tuple[Array, Array, np.ndarray | Array, Array | np.ndarray | None]:
         """Return value and gradient at the mode, the mode, and the factor of H there."""
         factor: Array | np.ndarray | None = self.factor
-        found = not self.n_effects
+        found: Array | bool = not self.n_effects
         for count in range(MOST_CURVATURES):
             if factor is not None and self.n_effects:
                 before = mode
@@ -75,7 +75,7 @@ class OuterObjective(Objective):
                 factor = self._uphill(psi, mode)
         return value, gradient, mode, factor
 
-    def _uphill(self, psi: np.ndarray, mode: np.ndarray) -> np.ndarray:
+    def _uphill(self, psi: np.ndarray, mode: np.ndarray | Array) -> np.ndarray:
         """Return the factor of a positive definite matrix, where H is none: steps lead upwards.
 
         That of complete data mostly is one (not where lower asymptotes make log p convex);

@@ -12,6 +12,7 @@ import jax.numpy as jnp
 import numpy as np
 from jaxtyping import Array, Float
 
+from eirt._compiled import compiled
 from eirt._math import Grid, cholesky_logdet, cholesky_solve, newton_mode, upper_solve
 from eirt.likelihood.ability import log_ratio
 from eirt.likelihood.arrowhead import (
@@ -39,7 +40,7 @@ def _joint(model: Model, psi: Array, effects: Effects, setting: Setting) -> Arra
     return jnp.sum(setting.who.present * log_prob) + jnp.sum(relative) - penalty / 2
 
 
-@functools.partial(jax.jit, static_argnums=0)
+@compiled(0)
 def joint_mode(model: Model, psi: Array, start: Effects, setting: Setting) -> tuple[Effects, Arrow]:
     """Return the joint mode by Newton's method, and the observed H there."""
 
@@ -89,10 +90,10 @@ def _integral(
     return total - cholesky_logdet(arrow.others) / 2
 
 
-integral_around = jax.jit(_integral, static_argnums=0)
+integral_around = compiled(0)(_integral)
 
 
-@functools.partial(jax.jit, static_argnums=(0, 1))
+@compiled(0, 1)
 def integral_and_gradient(
     model: Model,
     information: Information,
@@ -117,7 +118,7 @@ def integral_and_gradient(
     return jax.value_and_grad(integral)(psi)
 
 
-@functools.partial(jax.jit, static_argnums=0)
+@compiled(0)
 def nodes_of_persons(
     model: Model,
     psi: Array,
@@ -131,7 +132,7 @@ def nodes_of_persons(
     return jax.nn.softmax(joint, axis=1), nodes
 
 
-@functools.partial(jax.jit, static_argnums=0)
+@compiled(0)
 def effect_moments(
     model: Model, psi: Array, mode: Effects, arrow: Arrow, setting: Setting, grid: Grid
 ) -> tuple[Array, Array, Array]:
@@ -172,7 +173,7 @@ def person_modes(
     return np.asarray(mode), np.asarray(covariance)
 
 
-@functools.partial(jax.jit, static_argnums=0)
+@compiled(0)
 def _person_modes(
     model: Model, psi: Array, start: Float[Array, "N D"], others: Array, setting: Setting
 ) -> tuple[Array, Array]:
@@ -196,7 +197,7 @@ def _inverse(factors: Float[Array, "N D D"]) -> Float[Array, "N D D"]:
     return jax.vmap(cholesky_solve, (0, None))(factors, identity)
 
 
-@functools.partial(jax.jit, static_argnums=0)
+@compiled(0)
 def importance_integral(
     model: Model,
     psi: Array,

@@ -16,6 +16,7 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 
+from eirt._compiled import compiled
 from eirt._math import Grid, equispaced_grid, gauss_hermite_grid
 from eirt.design import Design
 from eirt.likelihood.arrowhead import Effects, Setting
@@ -67,7 +68,7 @@ class Nested(Likelihood):
         return kind(self, model, design, restriction)
 
 
-_own_nodes = jax.jit(own_nodes)
+_own_nodes = compiled()(own_nodes)
 
 
 class NestedObjective(OuterObjective):

@@ -6,12 +6,11 @@ log L ~= f(u^) - log|H(u^)| / 2,    H = I - d2 m(u^)
 
 from __future__ import annotations
 
-import functools
-
 import jax
 import jax.numpy as jnp
 from jaxtyping import Array, Float
 
+from eirt._compiled import compiled
 from eirt._math import cholesky_logdet, cholesky_solve, newton_mode
 from eirt.likelihood.base import importance_error
 from eirt.likelihood.canonical import Assembly
@@ -29,10 +28,10 @@ def _penalised(model: Model, psi: Array, u: Float[Array, " U"], inner: Inner) ->
     return inner.total(model, psi, u) - u @ u / 2
 
 
-value_of = jax.jit(_penalised, static_argnums=0)
+value_of = compiled(0)(_penalised)
 
 
-@functools.partial(jax.jit, static_argnums=(0, 1))
+@compiled(0, 1)
 def expansion(
     model: Model, how: Assembly, psi: Array, u: Float[Array, " U"], inner: Inner
 ) -> tuple[Array, Float[Array, "U U"], Float[Array, "U U"]]:
@@ -49,7 +48,7 @@ def expansion(
     return value, curvature, complete
 
 
-@functools.partial(jax.jit, static_argnums=0)
+@compiled(0)
 def climb(
     model: Model, psi: Array, u: Float[Array, " U"], factor: Float[Array, "U U"], inner: Inner
 ) -> tuple[Float[Array, " U"], Array]:
@@ -77,7 +76,7 @@ def climb(
     return newton_mode(expand, u, MODE_FOUND, STEPS)
 
 
-@functools.partial(jax.jit, static_argnums=(0, 1))
+@compiled(0, 1)
 def value_and_grad(
     model: Model, how: Assembly, psi: Array, mode: Float[Array, " U"], inner: Inner
 ) -> tuple[Array, Array, Array]:
@@ -107,7 +106,7 @@ def value_and_grad(
     return value, by_psi + through, factor
 
 
-@functools.partial(jax.jit, static_argnums=0)
+@compiled(0)
 def moments(
     model: Model, psi: Array, mode: Float[Array, " U"], inner: Inner
 ) -> tuple[Float[Array, "N D"], Float[Array, "N D D"]]:
@@ -115,7 +114,7 @@ def moments(
     return inner.moments(model, psi, mode)
 
 
-@functools.partial(jax.jit, static_argnums=0)
+@compiled(0)
 def importance(
     model: Model,
     psi: Array,

@@ -10,6 +10,7 @@ import jax.numpy as jnp
 import numpy as np
 from jaxtyping import Array
 
+from eirt._compiled import compiled
 from eirt._math import Grid, equispaced_grid
 from eirt.design import Design
 from eirt.likelihood.ability import node_statistics, partition
@@ -125,20 +126,20 @@ class QuadratureObjective(Objective):
         return QuadratureObjective(choice, self.model, self.design, self.data.restriction)
 
 
-@functools.partial(jax.jit, static_argnums=0)
+@compiled(0)
 def _value(model: Model, psi: Array, data: Data, who: Incidence, grid: Grid) -> Array:
     full = data.restriction.expand(psi)
     return jnp.sum(who.weight * posterior(model, full, data, who, grid, jnp.zeros(0)).loglik)
 
 
-@functools.partial(jax.jit, static_argnums=0)
+@compiled(0)
 def _value_and_grad(
     model: Model, psi: Array, data: Data, who: Incidence, grid: Grid
 ) -> tuple[Array, Array]:
     return jax.value_and_grad(_value, 1)(model, psi, data, who, grid)
 
 
-@functools.partial(jax.jit, static_argnums=(0, 1))
+@compiled(0, 1)
 def _newton_terms(
     model: Model, how: Assembly, psi: Array, data: Data, who: Incidence, grid: Grid
 ) -> tuple[Array, ...]:
@@ -180,7 +181,7 @@ def _newton_terms(
     return value, jax.grad(linearised)(psi), (observed + observed.T) / 2, complete
 
 
-@functools.partial(jax.jit, static_argnums=0)
+@compiled(0)
 def _moments(
     model: Model, psi: Array, data: Data, who: Incidence, grid: Grid
 ) -> tuple[Array, Array]:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import functools
 from dataclasses import dataclass
 
 import jax
@@ -10,6 +9,7 @@ import jax.numpy as jnp
 import numpy as np
 from jaxtyping import Array
 
+from eirt._compiled import compiled
 from eirt._math import equispaced_grid
 from eirt.design import Design
 from eirt.likelihood.base import IMPORTANCE_DRAWS, Likelihood, Objective, Terms
@@ -112,7 +112,7 @@ class ReducedObjective(OuterObjective):
         return float(draws * responses * len(self.inner.grid.log_weights))
 
 
-@functools.partial(jax.jit, static_argnums=(0, 1))
+@compiled(0, 1)
 def _newton_terms(model: Model, how: Assembly, psi: Array, inner: TwoTier) -> tuple[Array, ...]:
     """Return value, gradient, observed and complete information by Louis' identity."""
     none = jnp.zeros(0)

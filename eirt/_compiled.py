@@ -1,0 +1,165 @@
+"""Compiled functions whose traces outlive the process.
+
+JAX's persistent cache keeps what XLA made, but a new process traces and lowers each function
+again before it knows what to look for; for small data that takes longer than the fit. Here the
+lowered program (StableHLO) is kept next to it, under a name that holds all it depends on: the
+source of eirt, the version of JAX, the platform, the model, and the shapes of the arrays.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+import enum
+import functools
+import hashlib
+import os
+import pathlib
+from collections.abc import Callable
+from typing import Any, Generic, TypeVar
+
+import jax
+import numpy as np
+
+from eirt._config import enable_cache
+
+_T = TypeVar("_T")
+
+SUFFIX = ".stablehlo"
+READY: dict[Any, Callable | None] = {}  # executables by function, model and shapes
+PLAIN = (str, int, float, bool, type(None), bytes, np.generic)
+
+
+class Compiled(Generic[_T]):
+    """A function compiled for each model and shape, traced once for all processes.
+
+    Inside another traced function, or with arguments whose description is not known to be
+    complete (classes from outside eirt), it is what `jax.jit` makes of it.
+
+    >>> import jax.numpy as jnp
+    >>> double = Compiled(lambda times, x: times * x, static=(0,))
+    >>> float(double(2, jnp.ones(())))
+    2.0
+    """
+
+    def __init__(self, function: Callable[..., _T], static: tuple[int, ...] = ()):
+        functools.update_wrapper(self, function)
+        self.name = f"{function.__module__}.{function.__qualname__}"
+        self.static = static
+        self.jitted = jax.jit(function, static_argnums=static)
+
+    def __call__(self, *args: Any) -> _T:
+        fixed = tuple(args[place] for place in self.static)
+        moving = [arg for place, arg in enumerate(args) if place not in self.static]
+        leaves, tree = jax.tree.flatten(moving)
+        if not all(_concrete(leaf) for leaf in leaves):
+            return self.jitted(*args)
+        double = jax.dtypes.canonicalize_dtype(float)
+        key = fixed, tree, double, *((leaf.shape, leaf.dtype) for leaf in leaves)
+        if (self, key) not in READY:
+            READY[self, key] = self._prepare(key, args, leaves)
+        ready = READY[self, key]
+        return self.jitted(*args) if ready is None else ready(*leaves)
+
+    def _prepare(
+        self, key: tuple, args: tuple, leaves: list[jax.Array | np.ndarray]
+    ) -> Callable[..., _T] | None:
+        """Return the executable, traced only if no process did before; None if none is kept."""
+        path = self._path(key)
+        if path is None:
+            return None
+        from jax import export
+
+        try:
+            stored = export.deserialize(bytearray(path.read_bytes()))
+        except Exception:  # not there, or written by a process that was killed
+            stored = None
+        if stored is None:
+            try:
+                stored = export.export(jax.jit(self._flat(key[1], args)))(*leaves)
+                _write(path, stored.serialize())
+            except (ValueError, NotImplementedError, OSError):  # nothing that can be stored
+                return None
+        # compiled here, since `jax.jit` would compile it again for results of its own as arguments
+        return jax.jit(stored.call).lower(*leaves).compile()
+
+    def _flat(self, tree: Any, args: tuple) -> Callable[..., _T]:
+        """Return the function of the leaves of its arguments."""
+
+        def flat(*leaves: jax.Array) -> _T:
+            moving = iter(jax.tree.unflatten(tree, leaves))
+            every = (arg if i in self.static else next(moving) for i, arg in enumerate(args))
+            return self.jitted(*every)
+
+        return flat
+
+    def _path(self, key: tuple) -> pathlib.Path | None:
+        """Return where the lowered function is kept, or None if it should not be."""
+        folder = _folder()
+        described = described_fully(key[0])
+        if folder is None or described is None:
+            return None
+        about = (self.name, _everything(), described, str(key[1]), *map(str, key[2:]))
+        digest = hashlib.sha256("\n".join(about).encode()).hexdigest()
+        return folder / f"{self.name}-{digest[:40]}{SUFFIX}"
+
+
+def compiled(*static: int) -> Callable[[Callable[..., _T]], Compiled[_T]]:
+    """Compile a function as `jax.jit` would, with the arguments at `static` known beforehand."""
+    return functools.partial(Compiled, static=static)
+
+
+def described_fully(thing: object) -> str | None:
+    """Return a text that two things share only if they are equal, or None where none is known.
+
+    Known are plain values, and dataclasses of eirt: their code is part of the name of a trace.
+
+    >>> described_fully((1, "logit")), described_fully(lambda: 1)
+    ("(1,'logit')", None)
+    """
+    if isinstance(thing, enum.Enum):
+        parts, name = [described_fully(thing.value)], type(thing).__qualname__
+    elif isinstance(thing, PLAIN):
+        return repr(thing)
+    elif isinstance(thing, tuple):
+        parts = [described_fully(part) for part in thing]
+        name = "" if type(thing) is tuple else type(thing).__qualname__
+    elif dataclasses.is_dataclass(thing) and type(thing).__module__.split(".")[0] == "eirt":
+        fields = dataclasses.fields(thing)
+        parts = [described_fully(getattr(thing, field.name)) for field in fields]
+        name = f"{type(thing).__module__}.{type(thing).__qualname__}"
+    else:
+        return None
+    if any(part is None for part in parts):
+        return None
+    return f"{name}({','.join(part for part in parts if part is not None)})"
+
+
+def _concrete(leaf: object) -> bool:
+    """Return whether a leaf is an array with values, on one device."""
+    if isinstance(leaf, jax.core.Tracer):
+        return False
+    if isinstance(leaf, jax.Array):
+        return len(leaf.devices()) == 1 and not leaf.weak_type
+    return isinstance(leaf, np.ndarray)
+
+
+def _folder() -> pathlib.Path | None:
+    """Return the folder of JAX's cache, if it is on and on a disk."""
+    chosen = getattr(jax.config, "jax_compilation_cache_dir", None) if enable_cache() else None
+    return None if chosen is None or "://" in chosen else pathlib.Path(chosen)
+
+
+@functools.cache
+def _everything() -> str:
+    """Return a digest of what every trace depends on: the source of eirt, JAX, the platform."""
+    digest = hashlib.sha256()
+    for path in sorted(pathlib.Path(__file__).parent.rglob("*.py")):
+        digest.update(path.read_bytes())
+    return f"{digest.hexdigest()} {jax.__version__} {jax.default_backend()}"
+
+
+def _write(path: pathlib.Path, content: bytearray) -> None:
+    """Write a file so that another process sees it whole or not at all."""
+    partial = path.with_name(f"{path.name}.{os.getpid()}")
+    partial.write_bytes(content)
+    os.replace(partial, path)
