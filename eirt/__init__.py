@@ -1,5 +1,6 @@
 """eirt: explanatory item response theory on JAX."""
 
+from eirt.categories import gpcm, grm, nominal, pcm, rsm, sequential
 from eirt.certificate import Certificate
 from eirt.datasets import datasets, describe, load
 from eirt.dif import dif
@@ -18,7 +19,26 @@ from eirt.likelihood import (
 )
 from eirt.models import lltm, one_pl, rasch, two_pl
 from eirt.optimisers import LBFGS, Newton, QuasiNewton
-from eirt.responses import Bernoulli, Cumulative, Guessing, Poisson
+from eirt.outcomes import lognormal_rt, poisson_counts, three_pl
+from eirt.responses import (
+    Adjacent,
+    Bernoulli,
+    BetaBinomial,
+    BetaProportion,
+    Binomial,
+    Cumulative,
+    Gamma,
+    Gaussian,
+    Guessing,
+    Hurdle,
+    LogGaussian,
+    NegativeBinomial,
+    Nominal,
+    Poisson,
+    Sequential,
+    Tobit,
+    ZeroInflated,
+)
 from eirt.results import Fit
 from eirt.treatment import il_hte
 from eirt.validation import CrossValidation, cross_validate
@@ -29,8 +49,12 @@ __version__ = "0.1.0"
 __all__ = [
     "LBFGS",
     "AdaptiveQuadrature",
+    "Adjacent",
     "Bernoulli",
     "Beta",
+    "BetaBinomial",
+    "BetaProportion",
+    "Binomial",
     "Certificate",
     "ConvergenceWarning",
     "CrossValidation",
@@ -38,16 +62,25 @@ __all__ = [
     "DataError",
     "Fit",
     "FormulaError",
+    "Gamma",
+    "Gaussian",
     "Guessing",
+    "Hurdle",
     "Laplace",
+    "LogGaussian",
     "LogNormal",
+    "NegativeBinomial",
     "Nested",
     "Newton",
+    "Nominal",
     "Normal",
     "Poisson",
     "Quadrature",
-    "Reduced",
     "QuasiNewton",
+    "Reduced",
+    "Sequential",
+    "Tobit",
+    "ZeroInflated",
     "bifactor",
     "compare",
     "cross_validate",
@@ -55,6 +88,15 @@ __all__ = [
     "describe",
     "dif",
     "eirm",
+    "three_pl",
+    "poisson_counts",
+    "lognormal_rt",
+    "sequential",
+    "rsm",
+    "pcm",
+    "nominal",
+    "grm",
+    "gpcm",
     "explain",
     "explained_variance",
     "il_hte",

@@ -18,7 +18,7 @@ from eirt.formula import (
     variables,
 )
 from eirt.parts import Part, build_parts
-from eirt.terms import Explained, Term, build_terms, local_group, place_of, term_columns
+from eirt.terms import Explained, Term, build_terms, local_group, place_of, term_columns, whole
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -46,6 +46,7 @@ class Design:
         parts: what explains other parameters than easiness.
         cell_item: item of each cell (0 where there are no items, or they are the local group).
         cells: the raw columns of each cell.
+        given: what the response reads of each cell besides its parameters (numbers of trials).
         row_cell, row_y: cell and response code of each row.
         obs_person, obs_row: person and row of each observation.
         dropped: what was left out, and how many.
@@ -66,6 +67,7 @@ class Design:
     parts: tuple[Part, ...]
     cell_item: np.ndarray
     cells: pd.DataFrame
+    given: np.ndarray
     row_cell: np.ndarray
     row_y: np.ndarray
     obs_person: np.ndarray
@@ -162,7 +164,7 @@ class Design:
         """Which local effects covariates of persons move: the intercept, or all dimensions."""
         if not len(self.person_columns):
             return ()
-        return _whole([term for term in self.terms if term.local])
+        return whole([term for term in self.terms if term.local])
 
     def x_of(self, obs: np.ndarray) -> np.ndarray:
         """Return the whole fixed-effects row of some observations."""
@@ -182,6 +184,7 @@ def build(
     item: str | None = None,
     intercept: bool = True,
     explained: Sequence[Explained] = (),
+    given: tuple[str, ...] = (),
     dropped: dict[str, int] | None = None,
 ) -> Design:
     """Build the design of a formula.
@@ -196,6 +199,7 @@ def build(
         item: item column, if there is one.
         intercept: False drops the intercept column (thresholds take its place).
         explained: formulas of other parameters.
+        given: numeric columns that the response reads.
         dropped: what was left out before, to be reported.
 
     Returns:
@@ -216,7 +220,7 @@ def build(
     obs_item, items = factor_codes(frame, [item]) if item else (np.zeros(len(y), int), np.zeros(0))
     if item in group:
         obs_item = np.zeros_like(obs_item)
-    cell = combine(frame, _cell_columns(frame, asked, group, item))
+    cell = combine(frame, [*_cell_columns(frame, asked, group, item), *given])
     first = first_of(cell)
     x, x_names, spec = model_matrix(formula.fixed, frame, first)
     if not intercept:
@@ -232,7 +236,8 @@ def build(
     moved = _person_columns(x, cell, obs_person, terms)
     person_x = x[cell[first_of(obs_person)]][:, moved]
     x[:, moved] = 0.0
-    merged = _merge(x, terms, parts, obs_item[first])
+    values = frame[list(given)].iloc[first].to_numpy(float)
+    merged = _merge([x, values], terms, parts, obs_item[first])
     kept = first_of(merged)
     first, cell, x = first[kept], merged[cell], x[kept]
     row_cell, row_y, obs_row = _rows(cell, y)
@@ -251,6 +256,7 @@ def build(
         parts=tuple(part.at(kept) for part in parts),
         cell_item=obs_item[first],
         cells=frame.iloc[first].reset_index(drop=True),
+        given=values[kept],
         row_cell=row_cell,
         row_y=row_y,
         obs_person=obs_person,
@@ -280,7 +286,7 @@ def _person_columns(
     """Return the columns that describe persons, where effects of persons can take them over."""
     import pandas as pd
 
-    if not _whole([term for term in terms if term.local]):
+    if not whole([term for term in terms if term.local]):
         return np.zeros(0, int)
     columns = np.flatnonzero(np.ptp(x, axis=0) > 0)
     # most columns describe items: a few responses show it
@@ -290,29 +296,15 @@ def _person_columns(
     return columns
 
 
-def _whole(local: list[Term]) -> tuple[int, ...]:
-    """Return the local effects that together are an intercept: alone, or a dimension per cell."""
-    names = [name for term in local for name in term.effects]
-    if "(Intercept)" in names:
-        return (names.index("(Intercept)"),)
-    seen = 0
-    for term in local:
-        q = len(term.effects)
-        if np.all(term.z.sum(axis=1) == 1.0) and set(np.unique(term.z)) <= {0.0, 1.0}:
-            return tuple(range(seen, seen + q))
-        seen += q
-    return ()
-
-
 def _merge(
-    x: np.ndarray, terms: tuple[Term, ...], parts: tuple[Part, ...], item: np.ndarray
+    tables: list[np.ndarray], terms: tuple[Term, ...], parts: tuple[Part, ...], item: np.ndarray
 ) -> np.ndarray:
-    """Return one integer per distinct combination of design row, terms and item."""
+    """Return one integer per distinct combination of rows of tables, terms and item."""
     import pandas as pd
 
     indices = [term.index for term in terms if term.index is not None]
-    tables = [x, *(term.z for term in terms), *(p.x for p in parts if not p.of_persons)]
-    columns = [item, *indices, *(column for table in tables for column in table.T)]
+    every = [*tables, *(term.z for term in terms), *(p.x for p in parts if not p.of_persons)]
+    columns = [item, *indices, *(column for table in every for column in table.T)]
     return combine(pd.DataFrame(dict(enumerate(columns))), range(len(columns)))
 
 

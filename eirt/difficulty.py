@@ -15,7 +15,7 @@ from jaxtyping import Array, Float
 from eirt._config import double_precision
 from eirt.errors import listing, nearest
 from eirt.results import Fit
-from eirt.tables import value_and_jacobian, wald
+from eirt.tables import FARTHEST, value_and_jacobian, wald
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -82,20 +82,24 @@ def on_scale(items: Calibration, scale: str) -> Calibration:
 
 
 def identified(items: Calibration, identification: str, names: np.ndarray) -> Calibration:
-    """Choose the origin: "ability" mean theta 0, "items" mean b 0, or an item whose b is 0."""
+    """Choose the origin: "ability" mean theta 0, "items" mean b 0, or an item of (mean) b 0."""
     if identification == "ability":
         return shift(items, items.mean)
     if identification == "items":
         return shift(items, jnp.mean(items.difficulty))
-    place = [str(name) for name in names].index(identification)
-    return shift(items, items.difficulty[place])
+    own = np.flatnonzero([str(name) == identification for name in names])
+    return shift(items, jnp.mean(items.difficulty[own]))
 
 
 @double_precision
 def difficulty(fit: Fit, identification: str = "ability", scale: str = "model") -> pd.DataFrame:
     """Return each item's difficulty and discrimination with delta-method standard errors.
 
-        b = -easiness / slope,   a = slope
+        b = -easiness / slope,   a = slope;   b_c = (threshold_c - easiness) / slope
+
+    Items with ordered categories have a row for each threshold: where P(y >= c) is one half
+    (cumulative; sequential: of those who came so far), or where c and c - 1 are equally likely
+    (adjacent).
 
     Args:
         fit: a fit with items.
@@ -107,8 +111,9 @@ def difficulty(fit: Fit, identification: str = "ability", scale: str = "model") 
             fit reads as Rasch).
 
     Returns:
-        Columns item, discrimination, discrimination_se, difficulty, se, z, p, lower, upper; the
-        frame's `attrs` hold the mean and sd of ability on that scale.
+        Columns item, threshold (the category reached, if there are several), discrimination,
+        discrimination_se, difficulty, se, z, p, lower, upper; the frame's `attrs` hold the mean
+        and sd of ability on that scale.
 
     Raises:
         ValueError: for an unknown identification or scale, or slopes of several dimensions.
@@ -137,26 +142,35 @@ def difficulty(fit: Fit, identification: str = "ability", scale: str = "model") 
         raise ValueError("Difficulties b = -easiness / slope need one ability dimension.")
     found = fit.item_parameters
     n = len(names)
+    several = found.thresholds.shape[1] > 0
+    item, step = np.nonzero(found.thresholds < FARTHEST) if several else (np.arange(n), None)
     sd, sd_derivative = _ability_sd(fit)
     # sd and items covary through the parameters: append the sd as one more quantity
-    joint = np.zeros((2 * n + 1, 2 * n + 1))
+    size = len(found.covariance)
+    joint = np.zeros((size + 1, size + 1))
     joint[:-1, :-1] = found.covariance
     joint[-1, -1] = sd_derivative @ fit.free_covariance @ sd_derivative
     joint[-1, :-1] = joint[:-1, -1] = found.derivative @ fit.free_covariance @ sd_derivative
 
     def mapped(flat: Array) -> Array:
-        items = from_easiness(flat[:n], flat[n:-1], flat[-1])
-        items = identified(on_scale(items, scale), identification, names)
+        easiness = flat[:n][item]
+        if step is not None:
+            easiness = easiness - flat[2 * n : -1].reshape(n, -1)[item, step]
+        items = from_easiness(easiness, flat[n : 2 * n][item], flat[-1])
+        items = identified(on_scale(items, scale), identification, names[item])
         return jnp.concatenate([items.difficulty, items.discrimination, items.mean[None],
                                 items.sd[None]])  # fmt: skip
 
-    flat = jnp.asarray(np.concatenate([found.easiness, found.slope, [sd]]))
-    values, jacobian = value_and_jacobian(mapped, flat)
+    parts = [found.easiness, found.slope, found.thresholds.ravel(), np.array([sd])]
+    values, jacobian = value_and_jacobian(mapped, jnp.asarray(np.concatenate(parts)))
     se = np.sqrt(np.maximum(np.einsum("ij,jk,ik->i", jacobian, joint, jacobian), 0.0))
-    table = wald(values[:n], se[:n]).rename(columns={"estimate": "difficulty"})
-    table.insert(0, "item", names)
-    table.insert(1, "discrimination", values[n:-2])
-    table.insert(2, "discrimination_se", se[n:-2])
+    rows = len(item)
+    table = wald(values[:rows], se[:rows]).rename(columns={"estimate": "difficulty"})
+    table.insert(0, "item", names[item])
+    if step is not None:
+        table.insert(1, "threshold", [fit.design.labels[k + 1] for k in step])
+    table.insert(table.columns.get_loc("difficulty"), "discrimination", values[rows:-2])
+    table.insert(table.columns.get_loc("difficulty"), "discrimination_se", se[rows:-2])
     table.attrs = {"ability_mean": float(values[-2]), "ability_sd": float(values[-1]),
                    "ability_sd_se": float(se[-1])}  # fmt: skip
     return table

@@ -9,12 +9,14 @@ import numpy as np
 
 from eirt import frames
 from eirt.assumptions import assume
+from eirt.coding import encode_response, refuse_impossible, settle_unused
 from eirt.design import build
 from eirt.effects import STEEP, Linear, LogLinear, Slope, Unit
-from eirt.errors import FormulaError
+from eirt.errors import DataError, FormulaError
 from eirt.factors import pruned
 from eirt.fit import fit
 from eirt.formula import Formula, RandomTerm, formula_columns, parse, require_variables, variables
+from eirt.identification import identify
 from eirt.likelihood import Likelihood, Prior
 from eirt.model import Model, part_sizes
 from eirt.optimisers import Optimiser
@@ -24,6 +26,14 @@ from eirt.terms import Explained
 
 if TYPE_CHECKING:
     import pandas as pd
+
+
+Slopes = Literal["item", "common", "unit"]
+SLOPES: dict[str, tuple[Slope, str | None]] = {
+    "item": (Linear(), "0 + `{item}`"),
+    "common": (Linear(), "1"),
+    "unit": (Unit(), None),
+}
 
 
 class Options(TypedDict, total=False):
@@ -38,6 +48,12 @@ class Options(TypedDict, total=False):
             "drop" leaves them out and reports how many.
         duplicates: several responses of a person to an item: "error", "first", "keep".
         extreme: items that everybody answered alike: "error", "drop", "keep" (with a prior).
+        by_item: whether each item has the family's extra parameters for itself: thresholds,
+            asymptotes, dispersion.
+        threshold_scale: whether thresholds shift eta ("response"), or ability, so that the slope
+            multiplies them ("ability": rating scale models with slopes).
+        unused: an item with thresholds of its own that lacks a category below its highest:
+            "error", or "close" numbers the categories that it has without gaps.
         ability_sd: formula of person covariates for the logarithm of the sd of ability.
         group: column of groups of persons, each with its own mean and variance of ability.
         anchors: by name, the value at which a parameter is fixed, or the name of the parameter to
@@ -56,6 +72,9 @@ class Options(TypedDict, total=False):
     missing: Literal["error", "drop"]
     duplicates: Literal["error", "first", "keep"]
     extreme: Literal["error", "drop", "keep"]
+    by_item: bool
+    threshold_scale: Literal["response", "ability"]
+    unused: Literal["error", "close"]
     ability_sd: str | None
     group: str | None
     anchors: Mapping[str, float | str]
@@ -78,12 +97,6 @@ def fit_items(
     options: Options,
 ) -> Fit:
     """Fit a model with a free easiness per item."""
-    family = options.get("family", Bernoulli())
-    if not family.has_intercept:
-        raise ValueError(
-            f"{name} has an easiness per item, which the thresholds of {type(family).__name__} "
-            "already hold; use eirt.eirm with item features or (1 | item)."
-        )
     frame = frames.to_pandas(data)
     if wide:
         frame = to_long(frame, wide, person, item, response, ability, options)
@@ -199,6 +212,8 @@ def fit_terms(
 ) -> Fit:
     """Check the data, build the design and the model, and fit."""
     family = options.get("family", Bernoulli())
+    if options.get("by_item") and item is None:
+        raise DataError("by_item=True needs to know the items: name their column by item=.")
     explained = [*explained, *_spread(options)]
     frame, y, labels, dropped = _checked(
         frame, formula, explained, family, person, item, options, paired, free_items
@@ -219,15 +234,20 @@ def fit_terms(
         item=item,
         intercept=family.has_intercept,
         explained=explained,
+        given=family.given,
         dropped=dropped,
     )
-    effects, anchors = assume(design, slope)
+    effects, scales = assume(design, slope)
+    by_item = options.get("by_item", False)
+    anchors = {**scales, **identify(design, family, by_item), **(options.get("anchors") or {})}
     model = Model(
         family,
         effects,
         n_fixed=len(design.x_names),
         parts=part_sizes(design),
         n_items=max(len(design.items), 1),
+        aux_by_item=by_item,
+        aux_steep=options.get("threshold_scale") == "ability",
         ability_places=design.ability_places,
     )
     return fit(
@@ -236,7 +256,7 @@ def fit_terms(
         options.get("likelihood"),
         options.get("optimiser"),
         name=options.get("name", name),
-        anchors=anchors | dict(options.get("anchors") or {}),
+        anchors=anchors,
         priors=options.get("priors"),
         progress=options.get("progress"),
         check=options.get("check"),
@@ -273,6 +293,7 @@ def _checked(
     frame, dropped = frames.drop_missing_responses(frame, response, groups, missing)
     formulas = [formula, *(part.formula for part in explained)]
     used = [*(name for asked in formulas for name in formula_columns(asked)), *groups]
+    used += family.given
     require_variables(frame, used)
     frame, more = frames.drop_missing_covariates(frame, used, missing)
     dropped |= more
@@ -280,7 +301,11 @@ def _checked(
         duplicates = options.get("duplicates", "error")
         frame, more = frames.settle_duplicates(frame, person, item, duplicates)
         dropped |= more
-    y, labels = frames.encode_response(frame[response], family.kind, options.get("reference"))
+    y, labels = encode_response(frame[response], family.kind, options.get("reference"))
+    refuse_impossible(y, frame, response, family)
+    if options.get("by_item") and len(labels) > 2 and item is not None:
+        y, more = settle_unused(y, frame[item], labels, options.get("unused", "error"))
+        dropped |= more
     if free_items and item is not None:
         extreme = options.get("extreme", "error")
         keep, more = frames.settle_extremes(frame, item, response, y, extreme)

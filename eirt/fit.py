@@ -59,6 +59,7 @@ def fit(
     names = parameter_names(model, design)
     restriction = restrict(names, anchors)
     full = start_values(model, design) if start is None else start
+    full = restriction.full(restriction.free(full))
     choice = likelihood or default_likelihood(model, design, full)
     objective = penalise(choice.bind(model, design, restriction), names, priors)
     psi = restriction.free(full)

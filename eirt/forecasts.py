@@ -245,6 +245,7 @@ def _cells(fit: Fit, frame: pd.DataFrame) -> tuple[Cell, np.ndarray]:
         tuple(map(jnp.asarray, z)),
         jnp.zeros(n, int),
         jnp.asarray(np.concatenate(places, axis=1)),
+        jnp.zeros((n, design.given.shape[1])),  # predictors of items do not read it
     )
     return cells, np.concatenate(known, axis=1)
 

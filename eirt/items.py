@@ -47,7 +47,7 @@ def items(fit: Fit) -> pd.DataFrame:
         "se": se[:n],
     }
     if fit.has_slopes and not design.items_first:
-        table |= {"discrimination": found.slope, "discrimination_se": se[n:]}
+        table |= {"discrimination": found.slope, "discrimination_se": se[n : 2 * n]}
     return pd.DataFrame(table)
 
 

@@ -20,6 +20,7 @@ from jaxtyping import Array, Float, Int
 
 from eirt.design import Design
 from eirt.effects import EASINESS, STEEP, Effect, Target
+from eirt.extras import aux_names
 from eirt.responses import Response
 
 
@@ -48,6 +49,7 @@ class Cell(NamedTuple):
         z: covariates of each random term.
         item: item number.
         places: where the cell's global random effects stand in the vector u.
+        given: what the response reads besides its parameters.
     """
 
     x: Float[Array, " p"]
@@ -55,6 +57,7 @@ class Cell(NamedTuple):
     z: tuple[Float[Array, " q"], ...]
     item: Int[Array, ""]
     places: Int[Array, " q_global"]
+    given: Float[Array, " g"]
 
 
 class CellParameters(NamedTuple):
@@ -107,6 +110,8 @@ class Model:
         parts: what else is explained.
         n_items: items (for extra parameters by item).
         aux_by_item: whether each item has its own extra parameters.
+        aux_steep: whether extra parameters are on the scale of ability, and multiplied by the slope
+            of the first dimension.
         ability_places: which local effects covariates of persons move, if they do.
     """
 
@@ -116,6 +121,7 @@ class Model:
     parts: tuple[PartSize, ...] = ()
     n_items: int = 1
     aux_by_item: bool = False
+    aux_steep: bool = False
     ability_places: tuple[int, ...] = ()
 
     @property
@@ -224,6 +230,9 @@ class Model:
         more = [predictors[Target("extra", k)] for k in range(self.response.n_aux)]
         raw = params.aux[cell.item if self.aux_by_item else 0]
         aux = self.response.extra(raw, jnp.asarray(more).reshape(-1))
+        if self.aux_steep:
+            aux = aux * self.slopes(predictors)[0]
+        aux = jnp.concatenate([aux, cell.given])
         return CellParameters(location, steep @ self.local_factor(params), aux)
 
     def local_factor(self, params: Params) -> Float[Array, "D D"]:
@@ -271,10 +280,7 @@ def parameter_names(model: Model, design: Design) -> tuple[str, ...]:
         names += [f"sd[{term.group}|{n}]" for n in effect.covariance.names(term.effects)]
     for part in design.parts:
         names += part.names
-    for group in range(model.n_sets):
-        label = f"{design.items[group]}|" if model.aux_by_item else ""
-        names += [f"aux[{label}{k + 1}]" for k in range(model.response.n_aux)]
-    return tuple(names)
+    return (*names, *aux_names(model.response, design, model.aux_by_item))
 
 
 def global_offsets(design: Design) -> tuple[int, ...]:
@@ -298,4 +304,5 @@ def cell_data(design: Design) -> Cell:
         tuple(jnp.asarray(term.z) for term in design.terms),
         jnp.asarray(design.cell_item, jnp.int32),
         jnp.asarray(np.concatenate(places, axis=1)),
+        jnp.asarray(design.given),
     )

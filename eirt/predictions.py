@@ -98,7 +98,8 @@ def rows_at(fit: Fit, new: Any, grouped: bool) -> Rows:
     frame = to_pandas(new)
     fixed = [name for part in design.asked for name in variables(part.formula.fixed)]
     effects = [name for term in design.terms for name in variables(term.asked.effects)]
-    require_variables(frame, [*fixed, *effects])
+    given = list(fit.model.response.given)
+    require_variables(frame, [*fixed, *effects, *given])
     if grouped:
         require_variables(frame, design.columns)
     item = np.zeros(len(frame), int)
@@ -120,6 +121,7 @@ def rows_at(fit: Fit, new: Any, grouped: bool) -> Rows:
         tuple(jnp.asarray(term.columns(frame)) for term in design.terms),
         jnp.asarray(item),
         jnp.asarray(places),
+        jnp.asarray(frame[given].to_numpy(float)),
     )
     unknown = np.full(len(frame), -1)
     levels = [

@@ -11,6 +11,7 @@ from eirt._config import double_precision
 from eirt.design import Design
 from eirt.effects import STEEP, Effect
 from eirt.errors import DataError, listing
+from eirt.extras import origin_names
 from eirt.fit import fit as fit_model
 from eirt.model import parameter_names, part_sizes
 from eirt.parts import Part
@@ -79,7 +80,8 @@ def with_free_items(fit: Fit) -> Fit:
     kept = [k for k, term in enumerate(design.terms) if not item_level(design, term)]
     terms = tuple(design.terms[k] for k in kept)
     design = dataclasses.replace(design, parts=tuple(parts), terms=terms)
-    origin = {} if fit.model.response.has_intercept else {"aux[1]": _parameter(fit, "aux[1]")}
+    origins = origin_names(fit.model.response, design, fit.model.aux_by_item)
+    origin = {name: _parameter(fit, name) for name in origins}
     effects = tuple(fit.model.effects[k] for k in kept)
     return _refit(fit, design, effects, f"{fit.name}, calibrated", origin)
 

@@ -4,10 +4,11 @@ from __future__ import annotations
 
 import jax
 import numpy as np
-from jaxtyping import Array
+from jaxtyping import Array, Float
 
 from eirt._compiled import compiled
 from eirt.design import Design
+from eirt.extras import categories, holds_level
 from eirt.likelihood import (
     AdaptiveQuadrature,
     Laplace,
@@ -44,8 +45,13 @@ def start_values(model: Model, design: Design) -> np.ndarray:
     inflated to the conditional scale (Zeger, Liang & Albert, 1988).
     """
     eta, n = _marginal(model, design, design.obs_cell, len(design.x))
+    aux = _start_aux(model, design)
     if not model.response.has_intercept:
-        eta = eta - np.average(eta, weights=n)
+        # the extra parameters hold the level, of all cells or of each item
+        own = design.cell_item if model.aux_by_item else np.zeros(len(n), int)
+        eta = eta - (np.bincount(own, n * eta) / np.bincount(own, n))[own]
+        gain, aux = _recentred(model, design, aux)
+        eta = eta + gain[own]
     beta = _least_squares(design.x, eta, n)
     if len(design.person_columns):
         eta, n = _marginal(model, design, design.obs_person, len(design.persons))
@@ -54,17 +60,29 @@ def start_values(model: Model, design: Design) -> np.ndarray:
         beta[design.person_columns] = gamma
         beta[np.array(design.x_names) == "(Intercept)"] -= centre @ gamma
     inflation = np.sqrt(1.0 + 0.35 * model.dimension)
-    proportions = np.zeros(1)
-    if design.n_categories:
-        counts = np.bincount(design.y.astype(int), minlength=design.n_categories)
-        proportions = counts / counts.sum()
-    aux = np.tile(model.response.start_aux(proportions), model.n_sets)
     fitted = np.sum(design.x_of(np.arange(design.n_obs)) * beta, axis=1)
     thetas = [
         effect.covariance.start(_start_sd(model, design, term, fitted, inflation))
         for effect, term in zip(model.effects, design.terms, strict=True)
     ]
     return model.pack(inflation * beta, thetas, start_parts(model, design), aux)
+
+
+def _start_aux(model: Model, design: Design) -> Float[np.ndarray, "sets n_aux"]:
+    """Return where the unconstrained extra parameters start, of each item where it has its own."""
+    own = design.obs_item if model.aux_by_item else np.zeros(design.n_obs, int)
+    y = design.y
+    return np.stack([model.response.start_from(y[own == k]) for k in range(model.n_sets)])
+
+
+def _recentred(
+    model: Model, design: Design, aux: np.ndarray
+) -> tuple[Float[np.ndarray, " sets"], Float[np.ndarray, "sets n_aux"]]:
+    """Return extra parameters with the level that they keep, and what easiness takes over."""
+    sizes = categories(design, model.aux_by_item)
+    kept = 0.0 if holds_level(design, model.aux_by_item) else aux[0, 0]
+    found = [model.response.recentred(raw, n, kept) for raw, n in zip(aux, sizes, strict=True)]
+    return np.array([gain for gain, _ in found]), np.stack([raw for _, raw in found])
 
 
 def _start_sd(
@@ -117,6 +135,8 @@ def _least_squares(x: np.ndarray, y: np.ndarray, weight: np.ndarray) -> np.ndarr
 
 def default_likelihood(model: Model, design: Design, start: np.ndarray) -> Likelihood:
     """Choose how to eliminate the random effects from the shape of the design."""
+    if model.response.quadratic and model.moved == 1:
+        return Laplace()
     crossed = any(not term.local for term in design.terms)
     nodes_of = _enough_nodes(model, design, start)
     nodes = max(nodes_of)

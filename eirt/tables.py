@@ -25,22 +25,26 @@ if TYPE_CHECKING:
     from eirt.results import Fit
 
 LEVEL = 0.95
+FARTHEST = 1e5  # threshold of a category that there is
 
 
 class ItemParameters(NamedTuple):
-    """Easiness and slope of every item, with their joint covariance.
+    """Easiness, slope and thresholds of every item, with their joint covariance.
 
     Attributes:
         easiness: the predictor of a person of average ability (all covariates of persons zero).
         slope: discrimination with respect to the first dimension of ability.
-        covariance: of all easinesses, then all slopes.
-        derivative: of both in the free parameters.
+        thresholds: what the predictor must outweigh to reach each higher category; beyond FARTHEST
+            where the item does not have it.
+        covariance: of all easinesses, then all slopes, then the thresholds of each item.
+        derivative: of all in the free parameters.
     """
 
     easiness: Float[np.ndarray, " I"]
     slope: Float[np.ndarray, " I"]
-    covariance: Float[np.ndarray, "2I 2I"]
-    derivative: Float[np.ndarray, "2I F"]
+    thresholds: Float[np.ndarray, "I K"]
+    covariance: Float[np.ndarray, "n n"]
+    derivative: Float[np.ndarray, "n F"]
 
 
 def wald(estimate: np.ndarray, se: np.ndarray) -> pd.DataFrame:
@@ -151,7 +155,10 @@ def response_parameters(fit: Fit) -> list[tuple]:
     se = np.sqrt(np.einsum("ij,jk,ik->i", jacobian, vcov, jacobian))
     labels = [f"{item}: " for item in fit.design.items] if fit.model.aux_by_item else [""]
     names = [label + name for label in labels for name in response.aux_names]
-    return list(zip(names, values, se, strict=True))
+    known = np.abs(values) < FARTHEST  # of categories that the item has
+    return [
+        row for row, told in zip(zip(names, values, se, strict=True), known, strict=True) if told
+    ]
 
 
 def effect_factors(fit: Fit) -> list[np.ndarray]:
@@ -216,7 +223,7 @@ def _effect_table(
 
 @double_precision
 def item_parameters(fit: Fit) -> ItemParameters:
-    """Return easiness and slope of every item with their joint covariance.
+    """Return easiness, slope and thresholds of every item with their joint covariance.
 
     Random residuals of items are at their modes.
     """
@@ -225,11 +232,15 @@ def item_parameters(fit: Fit) -> ItemParameters:
     def described(full: jax.Array, u: jax.Array) -> jax.Array:
         def one(cell: Cell) -> jax.Array:
             own = u[cell.places] if u.size else jnp.zeros(cell.places.shape)
-            found = fit.model.predictors(fit.model.unpack(full), cell, own)
+            params = fit.model.unpack(full)
+            found = fit.model.predictors(params, cell, own)
             steep = fit.model.slopes(found)
-            return jnp.stack([found[EASINESS], steep[0] if steep.size else jnp.ones(())])
+            both = jnp.stack([found[EASINESS], steep[0] if steep.size else jnp.ones(())])
+            aux = fit.model.cell_parameters(params, cell, own).aux
+            return jnp.concatenate([both, fit.model.response.thresholds(aux)])
 
-        return jax.vmap(one)(items).T.ravel()
+        every = jax.vmap(one)(items)
+        return jnp.concatenate([every[:, :2].T.ravel(), every[:, 2:].ravel()])
 
     full, others = jnp.asarray(fit.full), jnp.asarray(fit.moments.others)
     values, jacobian = value_and_jacobian(lambda at: described(at, others), full)
@@ -237,8 +248,9 @@ def item_parameters(fit: Fit) -> ItemParameters:
     if others.size:
         _, by_others = value_and_jacobian(lambda u: described(full, u), others)
     derivative, covariance = propagate(fit, jacobian, by_others)
-    easiness, slope = np.split(values, 2)
-    return ItemParameters(easiness, slope, covariance, derivative)
+    n = len(items.item)
+    thresholds = values[2 * n :].reshape(n, -1)
+    return ItemParameters(values[:n], values[n : 2 * n], thresholds, covariance, derivative)
 
 
 @double_precision

@@ -249,3 +249,17 @@ def _join(one: Term, other: Term) -> Term:
         z=np.concatenate([one.z, other.z], axis=1),
         sources=one.sources + other.sources,
     )
+
+
+def whole(local: Sequence[Term]) -> tuple[int, ...]:
+    """Return the local effects that together are an intercept: alone, or a dimension per cell."""
+    names = [name for term in local for name in term.effects]
+    if "(Intercept)" in names:
+        return (names.index("(Intercept)"),)
+    seen = 0
+    for term in local:
+        q = len(term.effects)
+        if np.all(term.z.sum(axis=1) == 1.0) and set(np.unique(term.z)) <= {0.0, 1.0}:
+            return tuple(range(seen, seen + q))
+        seen += q
+    return ()

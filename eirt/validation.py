@@ -9,11 +9,12 @@ from typing import TYPE_CHECKING, Any, Literal
 import numpy as np
 
 from eirt._config import double_precision
+from eirt.coding import encode_response
 from eirt.densities import of_new_items, of_new_persons
 from eirt.errors import DataError, FormulaError, listing, nearest
 from eirt.factors import constant_within, factor_codes
 from eirt.forecasts import refuse_free
-from eirt.frames import encode_response, require_columns, to_pandas
+from eirt.frames import require_columns, to_pandas
 from eirt.plots.base import Picture, unit
 from eirt.plots.held_out import held_out as draw
 from eirt.refits import with_free_items

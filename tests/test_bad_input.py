@@ -181,13 +181,19 @@ def test_a_subset_of_categories_is_no_trouble(va):
     assert len(explained.fixed) == 4
 
 
-def test_thresholds_and_free_items_are_not_both_free(va):
-    refused(
-        "thresholds of Cumulative",
-        eirt.rasch,
-        va,
-        person="id",
-        response="resp",
-        family=eirt.Cumulative(),
-        error=ValueError,
-    )
+def test_responses_that_a_family_cannot_give(long):
+    refused("holds 0, but responses of Gamma are positive numbers", eirt.rasch, long,
+            family=eirt.Gamma())  # fmt: skip
+    data = long.assign(tasks=2, resp=long["resp"] * 3)
+    refused("whole numbers from 0 to the number of trials", eirt.rasch, data,
+            family=eirt.Binomial("tasks"))  # fmt: skip
+
+
+def test_extra_parameters_of_items_need_items(va):
+    refused("name their column", eirt.eirm, va, "resp ~ mode + (1 | id)",
+            family=eirt.Cumulative(), by_item=True)  # fmt: skip
+
+
+def test_unused_categories_of_an_item(va):
+    lacking = va[~((va["item"] == "S1DoScold") & (va["resp"] == "perhaps"))]
+    refused("Nobody gave 'perhaps' to item 'S1DoScold'", eirt.grm, lacking)

@@ -198,7 +198,9 @@ def test_guessing_with_a_prior():
     ability, easy = rng.normal(size=n), rng.normal(size=k)
     p = 0.2 + 0.8 / (1 + np.exp(-(1.4 * ability[:, None] + easy)))
     data = pd.DataFrame((rng.uniform(size=(n, k)) < p).astype(int)).add_prefix("i")
-    fit = eirt.one_pl(data, wide=True, family=eirt.Guessing(), priors={"aux[1]": eirt.Beta(5, 17)})
+    fit = eirt.one_pl(
+        data, wide=True, family=eirt.Guessing(), priors={"logit_guessing": eirt.Beta(5, 17)}
+    )
     assert fit.response_parameters["estimate"][0] == pytest.approx(0.2, abs=0.06)
     fixed = eirt.one_pl(data, wide=True, family=eirt.Guessing(lower=0.2))
     assert fixed.items["discrimination"][0] == pytest.approx(1.4, abs=0.2)

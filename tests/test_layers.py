@@ -22,9 +22,11 @@ ORDER = [
     "_compiled",
     "links covariances",
     "responses effects formula frames factors",
+    "coding",
     "terms",
     "parts",
     "design",
+    "extras",
     "model",
     "restrictions",
     "likelihood",
@@ -35,9 +37,9 @@ ORDER = [
     "fit",
     "refits forecasts",
     "difficulty items scores inference predictions new_items variance",
-    "assumptions densities",
+    "assumptions identification densities",
     "doors",
-    "models explanatory datasets plots report",
+    "models categories outcomes explanatory datasets plots report",
     "dif treatment validation",
     "__init__",  # the public names
     "demo",  # written with the public names

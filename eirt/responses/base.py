@@ -1,7 +1,7 @@
 """What a response family must provide: p(y | eta, aux) for ONE observation."""
 
 import abc
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Self
 
 import jax
@@ -15,6 +15,8 @@ from eirt.links import LINKS, Link
 Real = Float[Array, ""]
 Aux = Float[Array, " n_aux"]
 
+ABSENT = -1e6  # intercept of a category that an item does not have
+
 
 @dataclass(frozen=True)
 class Response(abc.ABC):
@@ -24,7 +26,8 @@ class Response(abc.ABC):
     their unconstrained form, `n_aux` reals, which `constrain` maps to what `log_prob` reads.
 
     Attributes:
-        kind: what the response column must hold: "binary", "ordered", "count", "continuous".
+        kind: what the response column must hold: "binary", "ordered", "nominal", "count",
+            "continuous".
         has_intercept: False where the extra parameters take the intercept's place.
     """
 
@@ -33,7 +36,12 @@ class Response(abc.ABC):
 
     @property
     def canonical(self) -> bool:
-        """Whether d log p / d eta = y - mean(eta), the canonical exponential family."""
+        """Whether log p = y eta - b(eta) + c(y): d log p / d eta = y - mean(eta)."""
+        return False
+
+    @property
+    def quadratic(self) -> bool:
+        """Whether log p is quadratic in eta, so that Laplace's approximation is exact."""
         return False
 
     @property
@@ -47,9 +55,28 @@ class Response(abc.ABC):
         return ()
 
     @property
+    def raw_names(self) -> tuple[str, ...]:
+        """Names of the unconstrained extra parameters, for anchors and priors."""
+        return tuple(f"aux[{k + 1}]" for k in range(self.n_aux))
+
+    @property
+    def given(self) -> tuple[str, ...]:
+        """Columns of the data whose values follow the extra parameters in `aux`."""
+        return ()
+
+    @property
+    def support(self) -> str:
+        """Which responses are possible, in words."""
+        return "numbers"
+
+    @property
     def residual_variance(self) -> float:
         """Variance of the latent response around eta (3.29 for logit, 1 for probit)."""
         return float("nan")
+
+    def impossible(self, y: np.ndarray, *given: np.ndarray) -> np.ndarray:
+        """Return which responses cannot be, whatever the parameters, given their columns."""
+        return np.zeros(np.shape(y), bool)
 
     def bind(self, n_categories: int) -> Self:
         """Return the family for a response with this many categories."""
@@ -63,9 +90,32 @@ class Response(abc.ABC):
         """Return the extra parameters when features or random effects move them."""
         return self.constrain(raw + moved)
 
+    def thresholds(self, aux: Float[Array, " n"]) -> Float[Array, " k"]:
+        """Return what eta must outweigh to reach each higher category."""
+        return jnp.zeros(0)
+
+    def fixed(self, n_categories: int) -> dict[int, float]:
+        """Return unconstrained parameters that an item with so few categories does not have."""
+        return {}
+
+    def origin(self, n_categories: int) -> int:
+        """Return which unconstrained parameter takes the intercept's place."""
+        return 0
+
+    def recentred(
+        self, raw: np.ndarray, n_categories: int, origin: float
+    ) -> tuple[float, np.ndarray]:
+        """Return what eta gains, and the parameters, when that of the origin is given."""
+        gain = raw[0] - origin
+        return gain, raw - gain
+
     def start_aux(self, proportions: np.ndarray) -> np.ndarray:
         """Return unconstrained starting values from the proportion of each category."""
         return np.zeros(self.n_aux)
+
+    def start_from(self, y: np.ndarray) -> np.ndarray:
+        """Return unconstrained starting values from all responses."""
+        return self.start_aux(np.zeros(1))
 
     @abc.abstractmethod
     def start_eta(self, mean: Array) -> Array:
@@ -88,6 +138,61 @@ class Response(abc.ABC):
         raise NotImplementedError(f"{type(self).__name__} has no expected information.")
 
 
+class Categorical(Response):
+    """Categories 0..C-1, whose extra parameters take the intercept's place.
+
+    Where an item lacks the highest categories, their intercepts are `ABSENT`.
+
+    Attributes:
+        n_categories: C, a field of each family; read from the data when 0.
+    """
+
+    n_categories: int
+    has_intercept = False
+
+    @property
+    def n_aux(self) -> int:
+        return len(self.aux_names)
+
+    @property
+    def aux_names(self) -> tuple[str, ...]:
+        return tuple(f"intercept[{c}]" for c in range(1, self.n_categories))
+
+    @property
+    def support(self) -> str:
+        return "categories"
+
+    def bind(self, n_categories: int) -> Self:
+        return replace(self, n_categories=n_categories)  # type: ignore[call-arg]
+
+    def start_from(self, y: np.ndarray) -> np.ndarray:
+        counts = np.bincount(y.astype(int), minlength=self.n_categories)
+        counts = np.maximum(counts, 0.5)  # an item may lack the highest
+        return self.start_aux(counts / counts.sum())
+
+    def thresholds(self, aux: Float[Array, " n"]) -> Float[Array, " k"]:
+        return -aux
+
+    def fixed(self, n_categories: int) -> dict[int, float]:
+        return dict.fromkeys(range(n_categories - 1, self.n_aux), ABSENT)
+
+    @abc.abstractmethod
+    def category_log_probs(self, eta: Real, aux: Aux) -> Float[Array, " C"]:
+        """Return log P(y = c) for every category."""
+
+    def log_prob(self, y: Real, eta: Real, aux: Aux) -> Real:
+        return self.category_log_probs(eta, aux)[y.astype(int)]
+
+    def mean(self, eta: Real, aux: Aux) -> Real:
+        return jnp.arange(self.n_categories) @ jnp.exp(self.category_log_probs(eta, aux))
+
+    def sample(self, key: Array, eta: Real, aux: Aux) -> Real:
+        return jax.random.categorical(key, self.category_log_probs(eta, aux)).astype(eta.dtype)
+
+    def information(self, eta: Real, aux: Aux) -> Real:
+        return category_information(self, self.n_categories, eta, aux)
+
+
 def named_link(link: str | Link) -> Link:
     """Return a link by its name, or as it is."""
     if isinstance(link, Link):
@@ -105,3 +210,18 @@ def category_information(response: Response, n: int, eta: Real, aux: Aux) -> Rea
         y, eta, aux
     )
     return jnp.sum(jnp.exp(log_prob) * score**2)
+
+
+def not_whole(y: np.ndarray) -> np.ndarray:
+    """Return which responses are no counts."""
+    return (y < 0) | (y != np.floor(y))
+
+
+def log_start(estimate: float) -> np.ndarray:
+    """Return the logarithm of a moment estimate of a precision, kept within reason."""
+    return np.log(np.clip([estimate], 0.1, 100.0))
+
+
+def log_sd(y: np.ndarray) -> np.ndarray:
+    """Return the logarithm of the standard deviation."""
+    return np.log([max(float(np.std(y)), 1e-8)])

@@ -43,6 +43,10 @@ class Bernoulli(Response):
         return self.distribution.name == "logit"
 
     @property
+    def support(self) -> str:
+        return "0 or 1"
+
+    @property
     def residual_variance(self) -> float:
         return self.distribution.residual_variance
 
@@ -108,6 +112,14 @@ class Guessing(Response):
     def aux_names(self) -> tuple[str, ...]:
         asymptotes = {"guessing": self.lower, "ceiling": self.upper}
         return tuple(name for name, value in asymptotes.items() if value is None)
+
+    @property
+    def raw_names(self) -> tuple[str, ...]:
+        return tuple(f"logit_{name}" for name in self.aux_names)
+
+    @property
+    def support(self) -> str:
+        return "0 or 1"
 
     def asymptotes(self, aux: Aux) -> tuple[Real, Real]:
         """Return c and d."""

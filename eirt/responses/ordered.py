@@ -1,20 +1,19 @@
 """Ordered categories."""
 
-from dataclasses import dataclass, replace
-from typing import Self
+from dataclasses import dataclass
 
 import jax
 import jax.numpy as jnp
 import numpy as np
-from jaxtyping import Array, Float
+from jaxtyping import Array, Bool, Float
 
 from eirt._math import log1mexp
 from eirt.links import Link
-from eirt.responses.base import Aux, Real, Response, category_information, named_link
+from eirt.responses.base import ABSENT, Aux, Categorical, Real, named_link
 
 
 @dataclass(frozen=True)
-class Cumulative(Response):
+class Cumulative(Categorical):
     """Ordered categories 0..C-1, predicted UP: P(y >= c) = F(eta + intercept_c).
 
     The intercepts decrease in c. Unconstrained: the first intercept, then the logarithms of
@@ -35,7 +34,6 @@ class Cumulative(Response):
     link: str | Link = "logit"
     n_categories: int = 0
     kind = "ordered"
-    has_intercept = False
 
     def __post_init__(self) -> None:
         object.__setattr__(self, "link", named_link(self.link))
@@ -46,19 +44,8 @@ class Cumulative(Response):
         return named_link(self.link)
 
     @property
-    def n_aux(self) -> int:
-        return self.n_categories - 1
-
-    @property
-    def aux_names(self) -> tuple[str, ...]:
-        return tuple(f"intercept[{c}]" for c in range(1, self.n_categories))
-
-    @property
     def residual_variance(self) -> float:
         return self.distribution.residual_variance
-
-    def bind(self, n_categories: int) -> Self:
-        return replace(self, n_categories=n_categories)
 
     def constrain(self, raw: Aux) -> Float[Array, " n"]:
         steps = jnp.concatenate([jnp.zeros(1, raw.dtype), jnp.exp(raw[1:])])
@@ -66,6 +53,14 @@ class Cumulative(Response):
 
     def extra(self, raw: Aux, moved: Aux) -> Float[Array, " n"]:
         return self.constrain(raw) + moved
+
+    def fixed(self, n_categories: int) -> dict[int, float]:
+        return dict.fromkeys(range(n_categories - 1, self.n_aux), float(np.log(-ABSENT)))
+
+    def recentred(
+        self, raw: np.ndarray, n_categories: int, origin: float
+    ) -> tuple[float, np.ndarray]:
+        return raw[0] - origin, np.concatenate([[origin], raw[1:]])
 
     def start_aux(self, proportions: np.ndarray) -> np.ndarray:
         above = 1.0 - np.cumsum(proportions)[:-1]
@@ -75,26 +70,117 @@ class Cumulative(Response):
     def start_eta(self, mean: Array) -> Array:
         return self.distribution.quantile(mean / (self.n_categories - 1))
 
+    def category_log_probs(self, eta: Real, aux: Aux) -> Float[Array, " C"]:
+        categories = jnp.arange(float(self.n_categories))
+        return jax.vmap(self.log_prob, (0, None, None))(categories, eta, aux)
+
     def log_prob(self, y: Real, eta: Real, aux: Aux) -> Real:
         # P(y = c) = F(upper) - F(lower), from whichever tail keeps the digits
         link, last = self.distribution, self.n_categories - 1
         category = y.astype(int)
-        upper = eta + aux[jnp.clip(category - 1, 0, last - 1)]
-        lower = eta + aux[jnp.clip(category, 0, last - 1)]
-        inside = (category > 0) & (category < last)
+        above, below = jnp.clip(category - 1, 0, last - 1), jnp.clip(category, 0, last - 1)
+        absent = _absent(aux)
+        predictor = eta + jnp.where(absent, 0.0, aux)
+        upper, lower = predictor[above], predictor[below]
+        highest = (category == last) | absent[below]
+        inside = (category > 0) & ~highest
         middle = _log_interval(link, upper, jnp.where(inside, lower, upper - 1.0))
-        inner = jnp.where(category == last, link.log_cdf(upper), middle)
-        return jnp.where(category == 0, link.log_sf(lower), inner)
+        inner = jnp.where(highest, link.log_cdf(upper), middle)
+        found = jnp.where(category == 0, link.log_sf(lower), inner)
+        return jnp.where((category > 0) & absent[above], ABSENT, found)
 
     def mean(self, eta: Real, aux: Aux) -> Real:
-        return jnp.sum(jax.vmap(self.distribution.cdf)(eta + aux))
+        return jnp.sum(self.reached(eta, aux))
 
     def sample(self, key: Array, eta: Real, aux: Aux) -> Real:
-        reached = jax.random.uniform(key, dtype=eta.dtype) < self.distribution.cdf(eta + aux)
+        reached = jax.random.uniform(key, dtype=eta.dtype) < self.reached(eta, aux)
         return jnp.sum(reached).astype(eta.dtype)
 
-    def information(self, eta: Real, aux: Aux) -> Real:
-        return category_information(self, self.n_categories, eta, aux)
+    def reached(self, eta: Real, aux: Aux) -> Float[Array, " steps"]:
+        """Return P(y >= c), c = 1..C-1."""
+        return jnp.where(_absent(aux), 0.0, self.distribution.cdf(eta + aux))
+
+
+@dataclass(frozen=True)
+class Adjacent(Categorical):
+    """Ordered categories 0..C-1, predicted UP: log{P(y = c) / P(y = c - 1)} = eta + intercept_c.
+
+    With an easiness for every item and step, the partial credit model.
+
+    Args:
+        n_categories: C; read from the data when 0.
+
+    Source: Masters (1982); Muraki (1992) with slopes; Agresti (2010), section 4.1.
+
+    >>> partial_credit = Adjacent(3)
+    >>> round(float(partial_credit.mean(jnp.asarray(0.0), jnp.asarray([0.5, -0.5]))), 3)
+    1.0
+    """
+
+    n_categories: int = 0
+    kind = "ordered"
+
+    def start_aux(self, proportions: np.ndarray) -> np.ndarray:
+        return np.diff(np.log(proportions))
+
+    def start_eta(self, mean: Array) -> Array:
+        return jax.scipy.special.logit(mean / (self.n_categories - 1))
+
+    def category_log_probs(self, eta: Real, aux: Aux) -> Float[Array, " C"]:
+        return jax.nn.log_softmax(jnp.concatenate([jnp.zeros(1), jnp.cumsum(eta + aux)]))
+
+
+@dataclass(frozen=True)
+class Sequential(Categorical):
+    """Ordered categories 0..C-1, reached one by one: P(y >= c | y >= c - 1) = F(eta + intercept_c).
+
+    The steps are predicted UP, each given success at those before it.
+
+    Args:
+        link: a distribution function F by name, or a `Link`.
+        n_categories: C; read from the data when 0.
+
+    Raises:
+        ValueError: if there is no such link.
+
+    Source: Tutz (1990); Mellenbergh (1995).
+
+    >>> steps = Sequential("logit", 3)
+    >>> float(steps.mean(jnp.asarray(0.0), jnp.zeros(2)))
+    0.75
+    """
+
+    link: str | Link = "logit"
+    n_categories: int = 0
+    kind = "ordered"
+
+    def __post_init__(self) -> None:
+        object.__setattr__(self, "link", named_link(self.link))
+
+    @property
+    def distribution(self) -> Link:
+        """The link as an object."""
+        return named_link(self.link)
+
+    def start_aux(self, proportions: np.ndarray) -> np.ndarray:
+        reached = np.cumsum(proportions[::-1])[::-1]
+        return np.asarray(self.distribution.quantile(jnp.asarray(reached[1:] / reached[:-1])))
+
+    def start_eta(self, mean: Array) -> Array:
+        return self.distribution.quantile(mean / (self.n_categories - 1))
+
+    def category_log_probs(self, eta: Real, aux: Aux) -> Float[Array, " C"]:
+        absent = _absent(aux)
+        predictor = jnp.where(absent, 0.0, eta + aux)
+        climb = jnp.where(absent, ABSENT, self.distribution.log_cdf(predictor))
+        stop = jnp.where(absent, 0.0, self.distribution.log_sf(predictor))
+        climbed = jnp.concatenate([jnp.zeros(1), jnp.cumsum(climb)])
+        return climbed + jnp.concatenate([stop, jnp.zeros(1)])
+
+
+def _absent(aux: Aux) -> Bool[Array, " steps"]:
+    """Return which intercepts are `ABSENT`, also when effects have moved them."""
+    return aux < ABSENT / 2
 
 
 def _log_interval(link: Link, upper: Real, lower: Real) -> Real:

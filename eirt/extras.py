@@ -1,0 +1,45 @@
+"""Extra parameters of a response: their names, whose they are, and which stands for the level."""
+
+from __future__ import annotations
+
+import numpy as np
+
+from eirt.design import Design
+from eirt.responses import Response
+
+
+def categories(design: Design, by_item: bool) -> list[int]:
+    """Return the number of response categories of all, or of each item, as far as used."""
+    if not by_item:
+        return [design.n_categories]
+    found = np.zeros(max(len(design.items), 1), int)
+    np.maximum.at(found, design.obs_item, design.y.astype(int) + 1)
+    return found.tolist()
+
+
+def holds_level(design: Design, by_item: bool) -> bool:
+    """Return whether columns of easiness can move all cells alike, or those of each item."""
+    group = design.cell_item if by_item else np.zeros(len(design.x), int)
+    each = (group[:, None] == np.unique(group)).astype(float)
+    residual = each - design.x @ np.linalg.lstsq(design.x, each, rcond=None)[0]
+    return bool(np.abs(residual).max() < 1e-8)
+
+
+def aux_names(response: Response, design: Design, by_item: bool) -> list[str]:
+    """Name the unconstrained extra parameters, set by set."""
+    if not by_item:
+        return list(response.raw_names)
+    return [_of_item(name, item) for item in design.items for name in response.raw_names]
+
+
+def _of_item(name: str, item: object) -> str:
+    kind, _, inside = name.partition("[")
+    return f"{kind}[{item}|{inside}" if inside else f"{kind}[{item}]"
+
+
+def origin_names(response: Response, design: Design, by_item: bool) -> list[str]:
+    """Name the extra parameters that take the intercept's place, of each set one."""
+    if response.has_intercept:
+        return []
+    names, sizes = aux_names(response, design, by_item), categories(design, by_item)
+    return [names[k * response.n_aux + response.origin(n)] for k, n in enumerate(sizes)]
