@@ -19,7 +19,7 @@ from eirt.likelihood import (
 )
 from eirt.models import lltm, one_pl, rasch, two_pl
 from eirt.optimisers import LBFGS, Newton, QuasiNewton
-from eirt.outcomes import lognormal_rt, poisson_counts, three_pl
+from eirt.outcomes import four_pl, lognormal_rt, poisson_counts, three_pl
 from eirt.responses import (
     Adjacent,
     Bernoulli,
@@ -88,6 +88,7 @@ __all__ = [
     "describe",
     "dif",
     "eirm",
+    "four_pl",
     "three_pl",
     "poisson_counts",
     "lognormal_rt",

@@ -73,6 +73,54 @@ def three_pl(
     return _guessed(data, "3PL", family, priors, columns, ability, wide, options)
 
 
+def four_pl(
+    data: Any,
+    *,
+    guessing_prior: Prior | None = None,
+    ceiling_prior: Prior | None = None,
+    link: str | Link = "logit",
+    person: str = "id",
+    item: str = "item",
+    response: str = "resp",
+    ability: str | None = None,
+    wide: bool | Sequence[str] = False,
+    **options: Unpack[Options],
+) -> Fit:
+    """Fit the 4PL model: the 3PL with a chance of slipping for each item, too.
+
+        P(y_pi = 1) = c_i + (d_i - c_i) F(a_i theta_p + easiness_i),   theta_p ~ N(0, 1)
+
+    Without priors it needs thousands of persons.
+
+    Args:
+        data: as for `rasch`.
+        guessing_prior: prior of each c_i, such as `eirt.Beta(5, 17)`.
+        ceiling_prior: prior of each (d_i - c_i) / (1 - c_i), such as `eirt.Beta(17, 5)`.
+        link: the distribution function F.
+        person: the person column.
+        item: the item column.
+        response: the response column.
+        ability: formula of person covariates.
+        wide: as for `rasch`.
+        **options: see `Options`.
+
+    Returns:
+        The fit; the asymptotes are in `fit.response_parameters`.
+
+    Source: Barton & Lord (1981).
+
+    >>> import eirt
+    >>> asymptotes = {"guessing_prior": eirt.Beta(5, 17), "ceiling_prior": eirt.Beta(17, 5)}
+    >>> slopes = {"discrimination": eirt.LogNormal(0.0, 0.5)}
+    >>> fit = eirt.four_pl(eirt.load("lsat7"), wide=True, priors=slopes, **asymptotes)
+    >>> fit.n_params
+    20
+    """
+    family, columns = Guessing(upper=None, link=link), (person, item, response)
+    priors = {"guessing": guessing_prior, "ceiling": ceiling_prior}
+    return _guessed(data, "4PL", family, priors, columns, ability, wide, options)
+
+
 def _guessed(
     data: Any,
     name: str,

@@ -618,3 +618,20 @@ def test_likelihoods_refuse_what_they_cannot_do(likelihood, formula, says):
 def test_likelihoods_are_plain_values():
     assert eirt.Nested(61) == eirt.Nested(61)
     assert dataclasses.replace(eirt.Quadrature(), nodes=3).nodes == 3
+
+
+@pytest.mark.parametrize("family", [eirt.Guessing(), eirt.Cumulative(), eirt.Cumulative("cloglog")])
+@pytest.mark.parametrize("dense", [True, False], ids=["dense", "padded"])
+@double_precision
+def test_scores_on_polynomials_give_the_information(family, dense):
+    """At five responses a person, the least that there is to go on; more make it more exact."""
+    frame = small_data(family.kind, missing=not dense)
+    objective, psi = bind("y ~ x + w + (1 | id)", eirt.Quadrature(61), family, frame=frame)
+    store(objective, dense, 5)
+    exact = objective.newton_terms(psi)
+    objective.how = objective.how._replace(degree=14)
+    found = objective.newton_terms(psi)
+    assert found.value == exact.value
+    scale = np.sqrt(np.diag(exact.information))
+    off = (found.information - exact.information) / np.outer(scale, scale)
+    np.testing.assert_allclose(off, 0.0, atol=1e-5)

@@ -42,6 +42,42 @@ def test_three_pl_of_mirt(reference):
     np.testing.assert_allclose(fit.response_parameters["estimate"], known[:, 2], atol=1e-3)
 
 
+@pytest.fixture(scope="module")
+def guessed():
+    """2,000 persons, of whom some slip and some guess, and what made them."""
+    rng, n, k = np.random.default_rng(4), 2000, 15
+    steep, easy = rng.lognormal(0.2, 0.2, k), rng.normal(size=k)
+    low, share = rng.beta(5, 17, k), rng.beta(30, 3, k)
+    high = low + (1 - low) * share
+    chance = 1 / (1 + np.exp(-steep * rng.normal(size=(n, 1)) - easy))
+    y = (rng.uniform(size=(n, k)) < low + (high - low) * chance).astype(int)
+    return long(y), {"guessing": low, "ceiling": high}
+
+
+PRIORS = {"guessing_prior": eirt.Beta(5, 17), "ceiling_prior": eirt.Beta(30, 3)}
+
+
+def test_four_pl_recovers_both_asymptotes(guessed):
+    data, truth = guessed
+    fit = eirt.four_pl(data, **PRIORS)
+    assert fit.converged
+    found = fit.response_parameters
+    kind = found["parameter"].str.split(": ").str[1]
+    for name, known in truth.items():
+        rows = found[kind == name]
+        z = (rows["estimate"] - known) / rows["se"]
+        assert np.abs(z).max() < 3.5
+        assert np.abs(rows["estimate"] - known).mean() < 0.06
+    three = eirt.three_pl(data, guessing_prior=PRIORS["guessing_prior"])
+    assert three.loglik < fit.loglik
+
+
+def test_four_pl_drifts_off_without_priors():
+    data = eirt.load("lsat7")
+    with pytest.warns(eirt.ConvergenceWarning):
+        assert not eirt.four_pl(data, wide=True, check=False).converged
+
+
 FAMILIES = {
     "poisson": (eirt.Poisson(), {}),
     "negative binomial": (eirt.NegativeBinomial(), {"size": 2.0}),

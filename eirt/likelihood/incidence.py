@@ -43,11 +43,23 @@ class Dense(NamedTuple):
 
     def scores(self, table: Float[Array, "S K m"]) -> Float[Array, "N K Cm"]:
         """Return each person's scores by cell."""
-        padded_table = jnp.concatenate([table, jnp.zeros_like(table[:1])])[self.rows_of_cell]
-        empty = jnp.zeros_like(self.counts[:, :1])
-        padded_counts = jnp.concatenate([self.counts, empty], axis=1)[:, self.rows_of_cell]
-        scores = jnp.einsum("ncy,cykm->nkcm", padded_counts, padded_table)
+        scores = jnp.einsum("ncy,cykm->nkcm", *self.by_cell(table))
         return scores.reshape(*scores.shape[:2], -1)
+
+    def projected(self, table: Float[Array, "S K m"], v: Float[Array, "N q K"]) -> Array:
+        """Return sums over nodes of functions of each person times scores, persons x q x Cm."""
+        counts, by_cell = self.by_cell(table)
+        of_rows = jnp.einsum("nqk,cykm->cynqm", v, by_cell)
+        scores = jnp.einsum("ncy,cynqm->nqcm", counts, of_rows)
+        return scores.reshape(*scores.shape[:2], -1)
+
+    def by_cell(
+        self, table: Float[Array, "S K m"]
+    ) -> tuple[Float[Array, "N C Y"], Float[Array, "C Y K m"]]:
+        """Return counts and table by cell, padded to as many rows as the cell with most has."""
+        padded_table = jnp.concatenate([table, jnp.zeros_like(table[:1])])
+        padded_counts = jnp.concatenate([self.counts, jnp.zeros_like(self.counts[:, :1])], axis=1)
+        return padded_counts[:, self.rows_of_cell], padded_table[self.rows_of_cell]
 
 
 class Padded(NamedTuple):
@@ -78,6 +90,11 @@ class Padded(NamedTuple):
     def scores(self, table: Float[Array, "S K m"]) -> Float[Array, "N K Jm"]:
         """Return each person's scores by response."""
         scores = jnp.einsum("nj,njkm->nkjm", self.present, table[self.rows])
+        return scores.reshape(*scores.shape[:2], -1)
+
+    def projected(self, table: Float[Array, "S K m"], v: Float[Array, "N q K"]) -> Array:
+        """Return sums over nodes of functions of each person times scores, persons x q x Jm."""
+        scores = jnp.einsum("nj,njkm,nqk->nqjm", self.present, table[self.rows], v)
         return scores.reshape(*scores.shape[:2], -1)
 
     def responses(self, row_y: Float[Array, " S"]) -> Float[Array, "N J"]:

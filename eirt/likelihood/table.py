@@ -13,7 +13,7 @@ from typing import Any, NamedTuple
 import jax
 import jax.numpy as jnp
 import numpy as np
-from jaxtyping import Array, Float
+from jaxtyping import Array, Float, Int
 
 from eirt._math import Grid, over_blocks
 from eirt.design import Design
@@ -44,10 +44,12 @@ from eirt.likelihood.incidence import (
     longest_test,
     nearly_complete,
 )
+from eirt.likelihood.polynomials import enough, orthonormal, polynomials, powers_up_to
 from eirt.model import CellParameters, Model
 
 Incidence = Dense | Padded | Canonical
 MAX_NODES = 20_000
+MOST_PRODUCTS = 1e9  # persons x nodes x pairs of targets: beyond, scores are projected
 WIDER = 1.25  # the finer grid that checks a grid also reaches further
 
 
@@ -128,7 +130,21 @@ def assemble(
     slots = len(design.x) if dense else longest_test(design)
     width = n_nodes * (slots * m + (n_targets if dense else 0))
     block = int(np.clip(2**20 // width, 1, min(len(design.persons), 4096)))
-    return Assembly(m, block), incidence(design, dense, block)
+    degree = _degree(model, design, n_nodes, n_targets)
+    return Assembly(m, block, degree), incidence(design, dense, block)
+
+
+def _degree(model: Model, design: Design, n_nodes: int, n_targets: int) -> int:
+    """Return up to which degree scores are projected on polynomials, 0 where none are.
+
+    Where effects are crossed the information is part of the value: there it is exact.
+    """
+    n_persons, dimension = len(design.persons), model.dimension
+    quick = n_persons * n_nodes * n_targets**2 < MOST_PRODUCTS
+    if quick or dimension not in (1, 2) or not all(term.local for term in design.terms):
+        return 0
+    degree = enough(design.n_obs / n_persons / dimension, dimension)
+    return degree if 2 * len(powers_up_to(dimension, degree)) < n_nodes else 0
 
 
 def louis(
@@ -164,8 +180,61 @@ def louis(
     row_curvature = -jnp.einsum("sk,skmn->smn", expected, rows.hessian)
     by_cell = jax.ops.segment_sum(row_score, data.row_cell, n_cells)
     complete = carry.blocks(jax.ops.segment_sum(row_curvature, data.row_cell, n_cells))
-    lost = _lost(how.block, rows, carry, data, who, weights, grid, moving)
+    if how.degree and isinstance(carry, Direct):
+        lost = _projected(how, rows, carry, data, who, weights, grid, moving)
+    else:
+        lost = _lost(how.block, rows, carry, data, who, weights, grid, moving)
     return Louis(by_cell, complete, lost)
+
+
+def _projected(
+    how: Assembly,
+    rows: RowDerivatives,
+    carry: Direct,
+    data: Data,
+    who: Dense | Padded,
+    weights: Float[Array, "N K"],
+    grid: Grid,
+    moving: Float[Array, "N s P"] | None,
+) -> Float[Array, "P P"]:
+    """Return what is lost, from few polynomials in place of many nodes.
+
+        Cov_p(s, s') ~= sum over q of E_p(s v_q) E_p(v_q s')
+
+    where v_q are polynomials of the trait, uncorrelated under the posterior of p.
+    """
+    powers = powers_up_to(grid.nodes.shape[1], how.degree)
+    # carrying the sum is cheaper than carrying every score, where targets are nearly as many
+    between_cells = isinstance(who, Dense) and moving is None and len(carry.flat) < 1.6 * carry.size
+
+    def add(total: Array, part: tuple[dict[str, Any], Array, Array | None]) -> Array:
+        arrays, w, move = part
+        some = who._replace(**arrays)
+        v = w[:, None, :] * orthonormal(polynomials(w, grid, powers), w)
+        scores = some.projected(rows.gradient, v) * jnp.sqrt(some.weight)[:, None, None]
+        if not between_cells:
+            scores = carry.scores(scores, _cells_answered(some, data))
+        if move is not None:
+            own = node_statistics(grid, move.shape[1])
+            moved = jnp.einsum("n,nqk,ks,nsp->nqp", jnp.sqrt(some.weight), v, own, move)
+            scores = scores + moved
+        return total + jnp.einsum("nqp,nqr->pr", scores, scores)
+
+    size = len(carry.flat) if between_cells else carry.size
+    empty = jnp.zeros((size, size), weights.dtype)
+    total = over_blocks(add, empty, (_by_person(who), weights, moving), how.block)
+    return carry.pairs(total) if between_cells else total
+
+
+def _by_person(who: Dense | Padded) -> dict[str, Any]:
+    """Return the arrays of an incidence that have a row for each person."""
+    shared = ("rows_of_cell", "person")
+    return {name: leaf for name, leaf in who._asdict().items() if name not in shared}
+
+
+def _cells_answered(who: Dense | Padded, data: Data) -> Int[Array, "N J"] | None:
+    """Return the cell of each response; None where scores are by cell."""
+    return None if isinstance(who, Dense) else data.row_cell[who.rows]
 
 
 def _lost(
@@ -186,7 +255,7 @@ def _lost(
         some = who._replace(**arrays)
         mass = w * some.weight[:, None]
         scores = some.scores(rows.gradient)
-        cells = None if isinstance(some, Dense) else data.row_cell[some.rows]
+        cells = _cells_answered(some, data)
         if isinstance(carry, Local) and cells is not None:
             centred = scores - jnp.einsum("nk,nks->ns", w, scores)[:, None, :]
             between = jnp.einsum("nks,nkt->nst", centred * mass[:, :, None], centred)
@@ -200,9 +269,7 @@ def _lost(
         second = jnp.einsum("nkp,nkq->pq", scores * mass[:, :, None], scores)
         return total + second - (mean * some.weight[:, None]).T @ mean
 
-    shared = ("rows_of_cell", "person")
-    by_person = {name: leaf for name, leaf in who._asdict().items() if name not in shared}
     size = rows.gradient.shape[-1] * len(data.cells.item) if between_cells else carry.size
     empty = jnp.zeros((size, size), weights.dtype)
-    total = over_blocks(add, empty, (by_person, weights, moving), block)
+    total = over_blocks(add, empty, (_by_person(who), weights, moving), block)
     return carry.pairs(total) if between_cells else total
