@@ -7,6 +7,7 @@ from eirt.dif import dif
 from eirt.errors import ConvergenceWarning, DataError, FormulaError
 from eirt.explanatory import bifactor, eirm, explain, mirt
 from eirt.inference import compare
+from eirt.joint import joint_rt
 from eirt.likelihood import (
     AdaptiveQuadrature,
     Beta,
@@ -32,6 +33,7 @@ from eirt.responses import (
     Guessing,
     Hurdle,
     LogGaussian,
+    Mixed,
     NegativeBinomial,
     Nominal,
     Poisson,
@@ -89,6 +91,8 @@ __all__ = [
     "dif",
     "eirm",
     "four_pl",
+    "joint_rt",
+    "Mixed",
     "three_pl",
     "poisson_counts",
     "lognormal_rt",

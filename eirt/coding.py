@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
+from jaxtyping import Float
 
 from eirt.errors import DataError, listing
 from eirt.responses import Response
@@ -51,6 +52,49 @@ def encode_response(
                 "(0, 1, 2, ...); correct it or choose another family."
             )
     return numeric.to_numpy(dtype=float), ()
+
+
+def encode_family(
+    frame: pd.DataFrame, response: str, family: Response, reference: Any = None
+) -> tuple[np.ndarray, tuple[Any, ...], Response]:
+    """Return codes of a response, what they stand for, and the family for as many categories.
+
+    The responses of each member of a mixed family are coded by themselves.
+
+    Raises:
+        DataError: naming the column and the value that does not fit.
+    """
+    code = family.member_of(*given_values(frame, family).T)
+    if len(family.members) == 1:
+        y, labels = encode_response(frame[response], family.kind, reference)
+        return y, labels, family.bind(len(labels))
+    y, sizes = np.zeros(len(frame)), []
+    for k, member in enumerate(family.members):
+        own = frame.loc[code == k, response].infer_objects()
+        y[code == k], labels = encode_response(own, member.kind, reference)
+        sizes.append(len(labels))
+    return y, (), family.bind_members(sizes)
+
+
+def given_values(frame: pd.DataFrame, family: Response) -> Float[np.ndarray, "n g"]:
+    """Return the columns that a family reads, names as codes.
+
+    Raises:
+        DataError: naming what a column holds that the family does not know.
+    """
+    columns = [np.zeros((len(frame), 0))]
+    for name in family.given:
+        values = frame[name]
+        if name in family.levels:
+            known = list(family.levels[name])
+            odd = values[~values.isin(known)]
+            if len(odd):
+                raise DataError(
+                    f"Column {name!r} holds {odd.iloc[0]!r}, but the families are {listing(known)}."
+                )
+            values = values.map(known.index)
+        columns.append(values.to_numpy(float)[:, None])
+    return np.concatenate(columns, axis=1)
 
 
 def _levels(column: pd.Series) -> list[Any]:
@@ -141,8 +185,7 @@ def refuse_impossible(
     Raises:
         DataError: naming the first one and what is possible.
     """
-    given = [frame[name].to_numpy(float) for name in family.given]
-    odd = family.impossible(codes, *given)
+    odd = family.impossible(codes, *given_values(frame, family).T)
     if odd.any():
         raise DataError(
             f"Column {response!r} holds {codes[odd][0]:g}, but responses of "

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from eirt.coding import given_values
 from eirt.factors import combine, constant_within, factor_codes, first_of
 from eirt.formula import (
     Formula,
@@ -18,6 +19,7 @@ from eirt.formula import (
     variables,
 )
 from eirt.parts import Part, build_parts
+from eirt.responses import Response
 from eirt.terms import Explained, Term, build_terms, local_group, place_of, term_columns, whole
 
 if TYPE_CHECKING:
@@ -184,7 +186,7 @@ def build(
     item: str | None = None,
     intercept: bool = True,
     explained: Sequence[Explained] = (),
-    given: tuple[str, ...] = (),
+    family: Response | None = None,
     dropped: dict[str, int] | None = None,
 ) -> Design:
     """Build the design of a formula.
@@ -199,7 +201,7 @@ def build(
         item: item column, if there is one.
         intercept: False drops the intercept column (thresholds take its place).
         explained: formulas of other parameters.
-        given: numeric columns that the response reads.
+        family: the response, which may read columns of its own.
         dropped: what was left out before, to be reported.
 
     Returns:
@@ -220,6 +222,7 @@ def build(
     obs_item, items = factor_codes(frame, [item]) if item else (np.zeros(len(y), int), np.zeros(0))
     if item in group:
         obs_item = np.zeros_like(obs_item)
+    given = family.given if family else ()
     cell = combine(frame, [*_cell_columns(frame, asked, group, item), *given])
     first = first_of(cell)
     x, x_names, spec = model_matrix(formula.fixed, frame, first)
@@ -236,7 +239,7 @@ def build(
     moved = _person_columns(x, cell, obs_person, terms)
     person_x = x[cell[first_of(obs_person)]][:, moved]
     x[:, moved] = 0.0
-    values = frame[list(given)].iloc[first].to_numpy(float)
+    values = given_values(frame.iloc[first], family) if family else np.zeros((len(first), 0))
     merged = _merge([x, values], terms, parts, obs_item[first])
     kept = first_of(merged)
     first, cell, x = first[kept], merged[cell], x[kept]

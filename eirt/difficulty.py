@@ -168,12 +168,18 @@ def difficulty(fit: Fit, identification: str = "ability", scale: str = "model") 
     table = wald(values[:rows], se[:rows]).rename(columns={"estimate": "difficulty"})
     table.insert(0, "item", names[item])
     if step is not None:
-        table.insert(1, "threshold", [fit.design.labels[k + 1] for k in step])
+        table.insert(1, "threshold", _reached(fit, step))
     table.insert(table.columns.get_loc("difficulty"), "discrimination", values[rows:-2])
     table.insert(table.columns.get_loc("difficulty"), "discrimination_se", se[rows:-2])
     table.attrs = {"ability_mean": float(values[-2]), "ability_sd": float(values[-1]),
                    "ability_sd_se": float(se[-1])}  # fmt: skip
     return table
+
+
+def _reached(fit: Fit, step: np.ndarray) -> list[object]:
+    """Return what each threshold leads to: a category, or its number where families differ."""
+    labels = fit.design.labels or tuple(range(step.max() + 2))
+    return [labels[k + 1] for k in step]
 
 
 def _ability_sd(fit: Fit) -> tuple[float, np.ndarray]:

@@ -9,7 +9,7 @@ import numpy as np
 
 from eirt import frames
 from eirt.assumptions import assume
-from eirt.coding import encode_response, refuse_impossible, settle_unused
+from eirt.coding import encode_family, refuse_impossible, settle_unused
 from eirt.design import build
 from eirt.effects import STEEP, Linear, LogLinear, Slope, Unit
 from eirt.errors import DataError, FormulaError
@@ -215,10 +215,9 @@ def fit_terms(
     if options.get("by_item") and item is None:
         raise DataError("by_item=True needs to know the items: name their column by item=.")
     explained = [*explained, *_spread(options)]
-    frame, y, labels, dropped = _checked(
+    frame, y, labels, family, dropped = _checked(
         frame, formula, explained, family, person, item, options, paired, free_items
     )
-    family = family.bind(len(labels))
     later = tuple(range(1, family.n_aux))
     explained = [
         part._replace(places=later) if part.parameter == "extra" and not part.places else part
@@ -234,7 +233,7 @@ def fit_terms(
         item=item,
         intercept=family.has_intercept,
         explained=explained,
-        given=family.given,
+        family=family,
         dropped=dropped,
     )
     effects, scales = assume(design, slope)
@@ -284,8 +283,8 @@ def _checked(
     options: Options,
     paired: bool,
     free_items: bool,
-) -> tuple[pd.DataFrame, np.ndarray, tuple, dict[str, int]]:
-    """Return the rows to fit, their response codes and labels, and what was left out."""
+) -> tuple[pd.DataFrame, np.ndarray, tuple, Response, dict[str, int]]:
+    """Return the rows to fit, response codes, labels and family, and what was left out."""
     import pandas as pd
 
     response, missing = str(formula.response), options.get("missing", "error")
@@ -301,7 +300,7 @@ def _checked(
         duplicates = options.get("duplicates", "error")
         frame, more = frames.settle_duplicates(frame, person, item, duplicates)
         dropped |= more
-    y, labels = encode_response(frame[response], family.kind, options.get("reference"))
+    y, labels, family = encode_family(frame, response, family, options.get("reference"))
     refuse_impossible(y, frame, response, family)
     if options.get("by_item") and len(labels) > 2 and item is not None:
         y, more = settle_unused(y, frame[item], labels, options.get("unused", "error"))
@@ -320,4 +319,4 @@ def _checked(
         for name in frame.columns
         if isinstance(frame[name].dtype, pd.CategoricalDtype)
     }
-    return frame.assign(**present).reset_index(drop=True), y, labels, dropped
+    return frame.assign(**present).reset_index(drop=True), y, labels, family, dropped

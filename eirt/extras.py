@@ -17,6 +17,16 @@ def categories(design: Design, by_item: bool) -> list[int]:
     return found.tolist()
 
 
+def answers(design: Design, by_item: bool) -> list[tuple[np.ndarray, np.ndarray]]:
+    """Return the responses given to all items, or to each, and the columns that go with them."""
+    y, given = design.y, design.given[design.obs_cell].T
+    if not by_item:
+        return [(y, given)]
+    size = np.bincount(design.obs_item, minlength=len(design.items))
+    rows = np.split(np.argsort(design.obs_item, kind="stable"), np.cumsum(size)[:-1])
+    return [(y[own], given[:, own]) for own in rows]
+
+
 def holds_level(design: Design, by_item: bool) -> bool:
     """Return whether columns of easiness can move all cells alike, or those of each item."""
     group = design.cell_item if by_item else np.zeros(len(design.x), int)

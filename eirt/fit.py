@@ -65,8 +65,16 @@ def fit(
     psi = restriction.free(full)
     chosen = optimiser or (Newton() if objective.exact_information else QuasiNewton())
     report = Progress(progress, name)
-    solution = chosen.maximise(objective, psi, report)
-    iterations = solution.iterations
+    rough = None
+    if start is None and optimiser is None and choice.rougher is not None:
+        there = penalise(choice.rougher.bind(model, design, restriction), names, priors)
+        rough = QuasiNewton().maximise(there, psi, report)
+        psi, objective.scale = rough.psi, _inverse(rough.terms.information)
+    if rough is not None and rough.interrupted:
+        solution = rough._replace(terms=objective.newton_terms(psi))
+    else:
+        solution = chosen.maximise(objective, psi, report)
+    iterations = solution.iterations + (rough.iterations if rough is not None else 0)
     cheap = objective.check_cost() < 5e8
     errors = objective.errors(solution.psi) if check or (check is None and cheap) else {}
     while abs(errors.get("quadrature", 0.0)) > GRID_TOLERANCE and likelihood is None:
@@ -91,6 +99,15 @@ def fit(
         loglik=solution.terms.value - objective.penalty(solution.psi),
         certificate=_certificate(solution._replace(iterations=iterations), model, errors, design),
     ).warn()
+
+
+def _inverse(information: np.ndarray) -> np.ndarray | None:
+    """Return the covariance of an information, if it is positive definite."""
+    try:
+        factor = np.linalg.inv(np.linalg.cholesky(information))
+    except np.linalg.LinAlgError:
+        return None
+    return factor.T @ factor
 
 
 def _signs(model: Model, design: Design, full: np.ndarray) -> np.ndarray:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from eirt.design import Design
-from eirt.extras import aux_names, categories, holds_level, origin_names
+from eirt.extras import answers, aux_names, holds_level, origin_names
 from eirt.responses import Response
 
 
@@ -23,8 +23,8 @@ def identify(design: Design, response: Response, by_item: bool) -> dict[str, flo
     names = aux_names(response, design, by_item)
     anchors: dict[str, float | str] = {
         names[place * response.n_aux + k]: value
-        for place, size in enumerate(categories(design, by_item))
-        for k, value in response.fixed(size).items()
+        for place, (y, given) in enumerate(answers(design, by_item))
+        for k, value in response.absent(y, *given).items()
     }
     origins = origin_names(response, design, by_item)
     if not origins:

@@ -122,6 +122,7 @@ class QuasiNewton(Optimiser):
         import scipy.optimize
 
         n = objective.design.n_obs
+        scale = rough_covariance(objective) if objective.scale is None else objective.scale
         best, before = _Best(psi), -np.inf
 
         def negative(at: np.ndarray) -> tuple[float, np.ndarray]:
@@ -148,7 +149,7 @@ class QuasiNewton(Optimiser):
                 options={
                     "gtol": CLOSE / n,
                     "maxiter": self.max_iterations,
-                    "hess_inv0": n * rough_covariance(objective),
+                    "hess_inv0": n * scale,
                 },
             )
             finished = _finish(objective, best.psi, report)

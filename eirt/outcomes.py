@@ -243,4 +243,5 @@ def lognormal_rt(
         choices,
         titled("Lognormal response times", ability),
         paired=True,
+        free_items=True,
     )

@@ -11,6 +11,7 @@ from jaxtyping import Array, Float
 
 from eirt._config import double_precision
 from eirt._math import gauss_hermite_grid
+from eirt.coding import given_values
 from eirt.factors import level_codes
 from eirt.formula import model_columns, require_variables, variables
 from eirt.frames import to_pandas
@@ -121,7 +122,7 @@ def rows_at(fit: Fit, new: Any, grouped: bool) -> Rows:
         tuple(jnp.asarray(term.columns(frame)) for term in design.terms),
         jnp.asarray(item),
         jnp.asarray(places),
-        jnp.asarray(frame[given].to_numpy(float)),
+        jnp.asarray(given_values(frame, fit.model.response)),
     )
     unknown = np.full(len(frame), -1)
     levels = [

@@ -8,7 +8,7 @@ from jaxtyping import Array, Float
 
 from eirt._compiled import compiled
 from eirt.design import Design
-from eirt.extras import categories, holds_level
+from eirt.extras import answers, categories, holds_level
 from eirt.likelihood import (
     AdaptiveQuadrature,
     Laplace,
@@ -70,9 +70,8 @@ def start_values(model: Model, design: Design) -> np.ndarray:
 
 def _start_aux(model: Model, design: Design) -> Float[np.ndarray, "sets n_aux"]:
     """Return where the unconstrained extra parameters start, of each item where it has its own."""
-    own = design.obs_item if model.aux_by_item else np.zeros(design.n_obs, int)
-    y = design.y
-    return np.stack([model.response.start_from(y[own == k]) for k in range(model.n_sets)])
+    sets = answers(design, model.aux_by_item)
+    return np.stack([model.response.start_from(y, *given) for y, given in sets])
 
 
 def _recentred(
@@ -115,9 +114,16 @@ def _marginal(
     model: Model, design: Design, group: np.ndarray, n_groups: int
 ) -> tuple[np.ndarray, np.ndarray]:
     """Return the predictor that fits each group's mean response, smoothed, and its size."""
-    n = np.bincount(group, minlength=n_groups).astype(float)
-    sums = np.bincount(group, design.y, minlength=n_groups)
-    return np.asarray(_start_eta(model.response, (sums + design.y.mean()) / (n + 1.0))), n
+    eta, size = np.zeros(n_groups), np.zeros(n_groups)
+    member = model.response.member_of(*design.given[design.obs_cell].T)
+    for k, family in enumerate(model.response.members):
+        rows = member == k if len(model.response.members) > 1 else slice(None)
+        own, y = group[rows], design.y[rows]
+        n = np.bincount(own, minlength=n_groups).astype(float)
+        sums = np.bincount(own, y, minlength=n_groups)
+        eta += n * np.asarray(_start_eta(family, (sums + y.mean()) / (n + 1.0)))
+        size += n
+    return eta / np.maximum(size, 1.0), size
 
 
 @compiled(0)

@@ -14,6 +14,7 @@ from eirt._config import double_precision
 from eirt.covariances import Covariance
 from eirt.design import Design
 from eirt.effects import EASINESS, Linear
+from eirt.extras import answers
 from eirt.factors import constant_within
 from eirt.likelihood.incidence import person_data
 from eirt.model import Cell, Standing, cell_data
@@ -155,9 +156,12 @@ def response_parameters(fit: Fit) -> list[tuple]:
     se = np.sqrt(np.einsum("ij,jk,ik->i", jacobian, vcov, jacobian))
     labels = [f"{item}: " for item in fit.design.items] if fit.model.aux_by_item else [""]
     names = [label + name for label in labels for name in response.aux_names]
-    known = np.abs(values) < FARTHEST  # of categories that the item has
+    sets = answers(fit.design, fit.model.aux_by_item)
+    absent = [response.absent(y, *given) for y, given in sets]
     return [
-        row for row, told in zip(zip(names, values, se, strict=True), known, strict=True) if told
+        row
+        for k, row in enumerate(zip(names, values, se, strict=True))
+        if k % response.n_aux not in absent[k // response.n_aux]
     ]
 
 
@@ -284,6 +288,12 @@ def propagate(
 def _item_cells(fit: Fit) -> Cell:
     """Return a cell per item that keeps only what describes items."""
     design = fit.design
+    member = fit.model.response.member_of(*design.given.T)
+    if len(fit.model.response.members) > 1 and not constant_within(member, design.cell_item):
+        raise ValueError(
+            "Items have responses of several families, and no one easiness; see fit.fixed and "
+            "fit.effects(item)."
+        )
     first = np.unique(design.cell_item, return_index=True)[1]
     cells = jax.tree.map(lambda leaf: leaf[first], cell_data(design))
     about_items = np.array([role == "item" for role in design.roles], bool)

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any, Literal
 import numpy as np
 
 from eirt._config import double_precision
-from eirt.coding import encode_response
+from eirt.coding import encode_family
 from eirt.densities import of_new_items, of_new_persons
 from eirt.errors import DataError, FormulaError, listing, nearest
 from eirt.factors import constant_within, factor_codes
@@ -142,8 +142,7 @@ def cross_validate(
     columns = str(full.design.item if by == "item" else full.design.person).split(":")
     used = {*full.design.columns, full.design.response, *columns}.intersection(frame.columns)
     frame = frame.dropna(subset=list(used)).reset_index(drop=True)
-    response = frame[full.design.response]
-    y = encode_response(response, full.model.response.kind, options.get("reference"))[0]
+    y = encode_family(frame, full.design.response, full.model.response, options.get("reference"))[0]
     fold_of = _folds(frame, columns, folds, groups, seed)
     score = _items(full, interval) if by == "item" else _persons
     tables = []

@@ -39,7 +39,7 @@ ORDER = [
     "difficulty items scores inference predictions new_items variance",
     "assumptions identification densities",
     "doors",
-    "models categories outcomes explanatory datasets plots report",
+    "models categories outcomes joint explanatory datasets plots report",
     "dif treatment validation",
     "__init__",  # the public names
     "demo",  # written with the public names

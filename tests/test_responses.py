@@ -25,6 +25,7 @@ from eirt.responses import (
     Gaussian,
     Hurdle,
     LogGaussian,
+    Mixed,
     NegativeBinomial,
     Nominal,
     Poisson,
@@ -43,14 +44,23 @@ each_family = pytest.mark.parametrize("response", RESPONSES, ids=str)
 def _raw(response):
     if isinstance(response, BetaProportion):
         return jnp.asarray([3.0])
-    if isinstance(response, LogGaussian):
+    if isinstance(response, LogGaussian | Mixed):  # of which the times are tried
         return jnp.asarray([-0.3])
     return jnp.asarray([1.2, -0.3, 0.1, -0.4, 0.5])[: response.n_aux]
 
 
 def _complete(response, raw):
     """Return what `log_prob` reads: the extra parameters and what the data give."""
-    return jnp.append(response.constrain(raw), jnp.full(len(response.given), TASKS))
+    return jnp.append(response.constrain(raw), jnp.asarray(_columns(response)))
+
+
+def _columns(response):
+    return np.array([1.0 if name in response.levels else TASKS for name in response.given])
+
+
+def _given(response, y):
+    """Return the columns that go with responses."""
+    return np.broadcast_to(_columns(response)[:, None], (len(response.given), len(y)))
 
 
 def _aux(response):
@@ -194,19 +204,21 @@ def test_sampler_has_the_right_mean(response):
         draws = np.asarray(sample(keys, eta, aux))
         error = draws.std() / np.sqrt(draws.size)
         assert abs(draws.mean() - float(response.mean(eta, aux))) < 5 * error
-        assert not response.impossible(draws).any()
+        assert not response.impossible(draws, *_given(response, draws)).any()
 
 
 @each_family
 @double_precision
 def test_start_values_are_numbers(response):
     y = np.asarray(_typical(response))
-    assert response.start_from(y).shape == (response.n_aux,)
-    assert np.isfinite(response.start_from(y)).all()
+    start = response.start_from(y, *_given(response, y))
+    assert start.shape == (response.n_aux,)
+    assert np.isfinite(start).all()
     means = jnp.asarray([0.3, 0.5, 0.8])
-    assert np.isfinite(jax.jit(response.start_eta)(means)).all()
+    for member in response.members:
+        assert np.isfinite(jax.jit(member.start_eta)(means)).all()
     assert len(response.aux_names) == len(response.constrain(_raw(response)))
-    assert not response.impossible(y).any()
+    assert not response.impossible(y, *_given(response, y)).any()
     assert response.support
 
 

@@ -93,6 +93,7 @@ class Objective(abc.ABC):
     """A log-likelihood bound to data, as a function of the free parameters."""
 
     exact_information = False
+    scale: Float[np.ndarray, "P P"] | None = None  # about the covariance of the estimates
 
     def __init__(self, model: Model, design: Design, data: Data):
         self.model = model
@@ -161,6 +162,11 @@ class Likelihood(abc.ABC):
     def name(self) -> str:
         """The likelihood as printed."""
         return type(self).__name__
+
+    @property
+    def rougher(self) -> Likelihood | None:
+        """A likelihood that is far cheaper, whose maximum is close: where to start."""
+        return None
 
     @abc.abstractmethod
     def bind(self, model: Model, design: Design, restriction: Restriction) -> Objective:

@@ -25,6 +25,7 @@ from eirt.likelihood.crossed import OuterObjective
 from eirt.likelihood.incidence import slots
 from eirt.likelihood.inner import ELEMENTS, Inner, Own, Shared, own_nodes
 from eirt.likelihood.joint import joint_mode
+from eirt.likelihood.laplace import Laplace
 from eirt.likelihood.table import (
     MAX_NODES,
     WIDER,
@@ -57,6 +58,10 @@ class Nested(Likelihood):
     nodes: int | None = None
     reach: float = 6.5
     adaptive: bool = False
+
+    @property
+    def rougher(self) -> Likelihood | None:
+        return Laplace() if self.adaptive else None
 
     def bind(self, model: Model, design: Design, restriction: Restriction) -> Objective:
         if all(term.local for term in design.terms):

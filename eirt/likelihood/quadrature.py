@@ -150,7 +150,7 @@ def _newton_terms(
 
     def flat_cells(free: Array) -> Array:
         expanded = data.restriction.expand(free)
-        return flatten(cell_parameters(model, expanded, data, jnp.zeros(0)))
+        return flatten(cell_parameters(model, expanded, data, jnp.zeros(0)))[:, : how.m]
 
     def prior(free: Array) -> Array:
         return person_prior(model, data.restriction.expand(free), data, who)

@@ -120,7 +120,7 @@ def _newton_terms(model: Model, how: Assembly, psi: Array, inner: TwoTier) -> tu
     def flat_cells(free: Array) -> Array:
         full = inner.data.restriction.expand(free)
         flat = flatten(inner.reduce(cell_parameters(model, full, inner.data, none)))
-        return jnp.pad(flat, ((0, 1), (0, 0)))[inner.who.cells.ravel()]
+        return jnp.pad(flat[:, : how.m], ((0, 1), (0, 0)))[inner.who.cells.ravel()]
 
     carry = Direct(jax.jacfwd(flat_cells)(psi))
     sums = inner.sums(model, how.m, how.block, psi, none)

@@ -5,6 +5,7 @@ from eirt.responses.base import ABSENT, Response
 from eirt.responses.binary import Bernoulli, Guessing
 from eirt.responses.continuous import BetaProportion, Gamma, Gaussian, LogGaussian, Tobit
 from eirt.responses.counts import Hurdle, NegativeBinomial, Poisson, ZeroInflated
+from eirt.responses.mixed import Mixed
 from eirt.responses.nominal import Nominal
 from eirt.responses.ordered import Adjacent, Cumulative, Sequential
 from eirt.responses.proportions import BetaBinomial, Binomial
@@ -31,6 +32,7 @@ RESPONSES: tuple[Response, ...] = (
     LogGaussian(),
     Gamma(),
     BetaProportion(),
+    Mixed({"right": Bernoulli(), "time": LogGaussian()}, "measure"),
     *(Tobit(lower, upper) for lower, upper in ((-1.0, None), (None, 2.0), (-1.0, 2.0))),
 )
 
@@ -48,6 +50,7 @@ __all__ = [
     "Guessing",
     "Hurdle",
     "LogGaussian",
+    "Mixed",
     "NegativeBinomial",
     "Nominal",
     "Poisson",

@@ -7,7 +7,7 @@ from typing import Self
 import jax
 import jax.numpy as jnp
 import numpy as np
-from jaxtyping import Array, Float
+from jaxtyping import Array, Float, Int
 
 from eirt.errors import nearest
 from eirt.links import LINKS, Link
@@ -65,6 +65,16 @@ class Response(abc.ABC):
         return ()
 
     @property
+    def levels(self) -> dict[str, tuple[str, ...]]:
+        """What the columns hold that are given by name: they are read as codes."""
+        return {}
+
+    @property
+    def members(self) -> tuple["Response", ...]:
+        """The families of which this one is made: itself, or several."""
+        return (self,)
+
+    @property
     def support(self) -> str:
         """Which responses are possible, in words."""
         return "numbers"
@@ -78,9 +88,17 @@ class Response(abc.ABC):
         """Return which responses cannot be, whatever the parameters, given their columns."""
         return np.zeros(np.shape(y), bool)
 
+    def member_of(self, *given: np.ndarray) -> Int[np.ndarray, " n"]:
+        """Return which of `members` each response is of, given its columns."""
+        return np.zeros(len(given[0]) if given else 1, int)
+
     def bind(self, n_categories: int) -> Self:
         """Return the family for a response with this many categories."""
         return self
+
+    def bind_members(self, sizes: list[int]) -> Self:
+        """Return the family, its members bound to their numbers of categories."""
+        return self.bind(sizes[0])
 
     def constrain(self, raw: Aux) -> Float[Array, " n"]:
         """Map unconstrained reals to the extra parameters."""
@@ -94,8 +112,8 @@ class Response(abc.ABC):
         """Return what eta must outweigh to reach each higher category."""
         return jnp.zeros(0)
 
-    def fixed(self, n_categories: int) -> dict[int, float]:
-        """Return unconstrained parameters that an item with so few categories does not have."""
+    def absent(self, y: np.ndarray, *given: np.ndarray) -> dict[int, float]:
+        """Return unconstrained parameters that responses like these do not have, and values."""
         return {}
 
     def origin(self, n_categories: int) -> int:
@@ -113,8 +131,8 @@ class Response(abc.ABC):
         """Return unconstrained starting values from the proportion of each category."""
         return np.zeros(self.n_aux)
 
-    def start_from(self, y: np.ndarray) -> np.ndarray:
-        """Return unconstrained starting values from all responses."""
+    def start_from(self, y: np.ndarray, *given: np.ndarray) -> np.ndarray:
+        """Return unconstrained starting values from all responses and their columns."""
         return self.start_aux(np.zeros(1))
 
     @abc.abstractmethod
@@ -165,7 +183,7 @@ class Categorical(Response):
     def bind(self, n_categories: int) -> Self:
         return replace(self, n_categories=n_categories)  # type: ignore[call-arg]
 
-    def start_from(self, y: np.ndarray) -> np.ndarray:
+    def start_from(self, y: np.ndarray, *given: np.ndarray) -> np.ndarray:
         counts = np.bincount(y.astype(int), minlength=self.n_categories)
         counts = np.maximum(counts, 0.5)  # an item may lack the highest
         return self.start_aux(counts / counts.sum())
@@ -173,8 +191,8 @@ class Categorical(Response):
     def thresholds(self, aux: Float[Array, " n"]) -> Float[Array, " k"]:
         return -aux
 
-    def fixed(self, n_categories: int) -> dict[int, float]:
-        return dict.fromkeys(range(n_categories - 1, self.n_aux), ABSENT)
+    def absent(self, y: np.ndarray, *given: np.ndarray) -> dict[int, float]:
+        return dict.fromkeys(range(int(y.max()), self.n_aux), ABSENT)
 
     @abc.abstractmethod
     def category_log_probs(self, eta: Real, aux: Aux) -> Float[Array, " C"]:

@@ -20,6 +20,10 @@ class Dispersed(Response):
     def n_aux(self) -> int:
         return 1
 
+    @property
+    def raw_names(self) -> tuple[str, ...]:
+        return tuple(f"log_{name}" for name in self.aux_names)
+
     def constrain(self, raw: Aux) -> Float[Array, " n"]:
         return jnp.exp(raw)
 
@@ -42,7 +46,7 @@ class Gaussian(Dispersed):
     def aux_names(self) -> tuple[str, ...]:
         return ("sd",)
 
-    def start_from(self, y: np.ndarray) -> np.ndarray:
+    def start_from(self, y: np.ndarray, *given: np.ndarray) -> np.ndarray:
         return log_sd(y)
 
     def start_eta(self, mean: Array) -> Array:
@@ -86,7 +90,7 @@ class LogGaussian(Dispersed):
     def impossible(self, y: np.ndarray, *given: np.ndarray) -> np.ndarray:
         return y <= 0
 
-    def start_from(self, y: np.ndarray) -> np.ndarray:
+    def start_from(self, y: np.ndarray, *given: np.ndarray) -> np.ndarray:
         return log_sd(np.log(y))
 
     def start_eta(self, mean: Array) -> Array:
@@ -126,7 +130,7 @@ class Gamma(Dispersed):
     def impossible(self, y: np.ndarray, *given: np.ndarray) -> np.ndarray:
         return y <= 0
 
-    def start_from(self, y: np.ndarray) -> np.ndarray:
+    def start_from(self, y: np.ndarray, *given: np.ndarray) -> np.ndarray:
         return log_start(1.0 / max(y.var() / y.mean() ** 2, 1e-8))
 
     def start_eta(self, mean: Array) -> Array:
@@ -184,7 +188,7 @@ class BetaProportion(Dispersed):
     def impossible(self, y: np.ndarray, *given: np.ndarray) -> np.ndarray:
         return (y <= 0) | (y >= 1)
 
-    def start_from(self, y: np.ndarray) -> np.ndarray:
+    def start_from(self, y: np.ndarray, *given: np.ndarray) -> np.ndarray:
         return log_start(y.mean() * (1.0 - y.mean()) / max(y.var(), 1e-8) - 1.0)
 
     def start_eta(self, mean: Array) -> Array:
@@ -256,7 +260,7 @@ class Tobit(Dispersed):
         lower = -np.inf if self.lower is None else self.lower
         return (y < lower) | (y > (np.inf if self.upper is None else self.upper))
 
-    def start_from(self, y: np.ndarray) -> np.ndarray:
+    def start_from(self, y: np.ndarray, *given: np.ndarray) -> np.ndarray:
         return log_sd(y)
 
     def start_eta(self, mean: Array) -> Array:

@@ -78,7 +78,7 @@ class NegativeBinomial(Count):
     def constrain(self, raw: Aux) -> Float[Array, " n"]:
         return jnp.exp(raw)
 
-    def start_from(self, y: np.ndarray) -> np.ndarray:
+    def start_from(self, y: np.ndarray, *given: np.ndarray) -> np.ndarray:
         return log_start(y.mean() ** 2 / max(y.var() - y.mean(), 1e-8))
 
     def log_prob(self, y: Real, eta: Real, aux: Aux) -> Real:
@@ -171,7 +171,7 @@ class ZeroInflated(ZeroAltered):
     0.75
     """
 
-    def start_from(self, y: np.ndarray) -> np.ndarray:
+    def start_from(self, y: np.ndarray, *given: np.ndarray) -> np.ndarray:
         # half of the zeros are taken to be extra
         extra = np.clip(np.mean(y == 0) / 2, 0.02, 0.98)
         base = self.base.start_from(y[y > 0] if np.any(y > 0) else y)
@@ -218,7 +218,7 @@ class Hurdle(ZeroAltered):
     0.25
     """
 
-    def start_from(self, y: np.ndarray) -> np.ndarray:
+    def start_from(self, y: np.ndarray, *given: np.ndarray) -> np.ndarray:
         none = np.clip(np.mean(y == 0), 0.02, 0.98)
         base = self.base.start_from(y[y > 0] if np.any(y > 0) else y)
         return np.append(base, np.log(none / (1.0 - none)))

@@ -40,10 +40,10 @@ class Nominal(Categorical):
     def thresholds(self, aux: Aux) -> Float[Array, " k"]:
         return jnp.zeros(0)  # categories have no order to climb
 
-    def fixed(self, n_categories: int) -> dict[int, float]:
-        first, size = n_categories - 1, self.n_categories
+    def absent(self, y: np.ndarray, *given: np.ndarray) -> dict[int, float]:
+        first, size = int(y.max()), self.n_categories
         scores = {c - 1: float(c) for c in range(first, size - 1)}
-        return scores | {size - 3 + c: ABSENT for c in range(n_categories, size)}
+        return scores | {size - 3 + c: ABSENT for c in range(first + 1, size)}
 
     def origin(self, n_categories: int) -> int:
         return self.n_categories - 2 + n_categories - 2  # the intercept of the highest category

@@ -54,8 +54,8 @@ class Cumulative(Categorical):
     def extra(self, raw: Aux, moved: Aux) -> Float[Array, " n"]:
         return self.constrain(raw) + moved
 
-    def fixed(self, n_categories: int) -> dict[int, float]:
-        return dict.fromkeys(range(n_categories - 1, self.n_aux), float(np.log(-ABSENT)))
+    def absent(self, y: np.ndarray, *given: np.ndarray) -> dict[int, float]:
+        return dict.fromkeys(range(int(y.max()), self.n_aux), float(np.log(-ABSENT)))
 
     def recentred(
         self, raw: np.ndarray, n_categories: int, origin: float

@@ -136,7 +136,7 @@ class BetaBinomial(Binomial):
     def constrain(self, raw: Aux) -> Float[Array, " n"]:
         return jnp.exp(raw)
 
-    def start_from(self, y: np.ndarray) -> np.ndarray:
+    def start_from(self, y: np.ndarray, *given: np.ndarray) -> np.ndarray:
         if isinstance(self.trials, str) or self.trials == 1:
             return log_start(10.0)
         # var(y) = n p (1 - p) {1 + (n - 1) rho} with rho = 1 / (phi + 1)
