@@ -3,6 +3,8 @@
 import numpy as np
 import pytest
 
+pytestmark = pytest.mark.usefixtures("quick_compilation")
+
 RECIPE = {
     "null": "nested_null",
     "lltm_error": "nested",

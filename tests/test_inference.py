@@ -9,6 +9,8 @@ import eirt
 from eirt.inference import nested_in
 from tests.conftest import COLUMNS
 
+pytestmark = pytest.mark.usefixtures("quick_compilation")
+
 
 def test_compare_orders_and_tests(fits):
     table = eirt.compare(fits("2pl"), fits("lltm"), fits("rasch"))

@@ -9,6 +9,8 @@ import scipy.stats
 
 import eirt
 
+pytestmark = pytest.mark.usefixtures("quick_compilation")
+
 N, K = 400, 8
 
 
