@@ -315,8 +315,10 @@ class Fit:
 
         return text(self)
 
-    def plot(self, kind: Literal["wright", "icc"] = "wright", **options: Any) -> Picture:
-        """Draw the fit: "wright" (persons and items) or "icc" (item characteristic curves)."""
+    def plot(
+        self, kind: Literal["wright", "icc", "categories"] = "wright", **options: Any
+    ) -> Picture:
+        """Draw the fit: persons and items, item characteristic curves, or curves of categories."""
         from eirt.plots import plot
 
         return plot(self, kind, **options)

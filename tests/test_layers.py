@@ -56,6 +56,7 @@ INSIDE = {
     **dict.fromkeys(("canonical", "arrowhead"), 2),
     **dict.fromkeys(("table", "joint"), 3),
     **dict.fromkeys(("laplace", "quadrature", "prior", "inner"), 4),
+    **dict.fromkeys(("curves", "category_curves"), 4),
     **dict.fromkeys(("adaptive", "outer", "two_tier"), 5),
     "crossed": 6,
     **dict.fromkeys(("nested", "reduced"), 7),

@@ -15,6 +15,11 @@ def short():
 
 
 @pytest.fixture(scope="module")
+def graded(va):
+    return eirt.grm(va)
+
+
+@pytest.fixture(scope="module")
 def long():
     rng = np.random.default_rng(1)
     easiness, ability = rng.normal(0, 1, 200), rng.normal(0, 1, 300)
@@ -108,6 +113,29 @@ def test_colour_by_a_number_has_a_scale(va):
     figure = plot(fit, "wright", colour="length").figure
     assert len(figure.axes) == 3
     assert figure.axes[2].get_xlabel() == "length"
+
+
+def test_wright_has_a_point_for_each_threshold(graded):
+    picture = plot(graded, "wright")
+    expected = graded.difficulty()
+    assert len(picture.data) == 48
+    assert list(picture.data["threshold"].cat.categories) == ["perhaps", "yes"]
+    for column in ("item", "difficulty", "se", "lower", "upper"):
+        assert (picture.data[column] == expected[column]).all()
+    axes = picture.figure.axes[1]
+    drawn = [y for points in axes.collections[1:] for y in points.get_offsets()[:, 1]]
+    np.testing.assert_allclose(sorted(drawn), sorted(expected["difficulty"]))
+    labels = {text.get_text() for text in axes.texts if text.get_gid() == "item"}
+    assert labels == set(expected["item"] + "." + expected["threshold"])
+    assert [text.get_text() for text in axes.get_legend().get_texts()] == ["perhaps", "yes"]
+    boxes, _ = item_labels(picture)
+    assert len(boxes) == 48 and overlaps(boxes) == 0
+
+
+def test_thresholds_by_a_feature_of_their_items(graded, va):
+    data = plot(graded, "wright", colour="mode").data
+    expected = va.drop_duplicates("item").set_index("item")["mode"]
+    assert (data["mode"].astype(str) == expected.reindex(data["item"]).to_numpy()).all()
 
 
 def test_a_missing_feature_is_drawn_apart(va):
@@ -213,6 +241,90 @@ def test_axes_name_their_units(rasch, short):
     assert plot(rasch, "icc").figure.get_supylabel() == "P(r2 = Y)"
 
 
+def test_expected_scores_and_their_bands(graded, va):
+    """The graded model's expected score is the sum of P(y >= c); bands by the delta method."""
+    found, item = graded.item_parameters, "S3DoShout"
+    data = plot(graded, "icc", items=[item]).data
+    place = list(graded.design.items).index(item)
+    eta = found.easiness[place] + found.slope[place] * data["theta"].to_numpy()
+    reached = 1 / (1 + np.exp(found.thresholds[place] - eta[:, None]))
+    score = reached.sum(axis=1)
+    np.testing.assert_allclose(data["score"], score)
+    steep = reached * (1 - reached)
+    gradient = np.column_stack([steep.sum(1), steep.sum(1) * data["theta"], -steep])
+    own = [place, place + 24, 48 + 2 * place, 49 + 2 * place]
+    covariance = found.covariance[np.ix_(own, own)]
+    se = np.sqrt(np.einsum("ti,ij,tj->t", gradient, covariance, gradient))
+    half = norm.ppf(0.975) * se / (score * (1 - score / 2))  # on the logit of score / 2
+    logit = np.log(data["upper"] / (2 - data["upper"]))
+    np.testing.assert_allclose(logit, np.log(score / (2 - score)) + half)
+    points = pd.DataFrame(data.attrs["points"])
+    mean = (points["mean"] * points["n"]).sum() / points["n"].sum()
+    assert mean == pytest.approx(va.loc[va["item"] == item, "resp"].cat.codes.mean())
+    figure = plot(graded, "icc", items=[item]).figure
+    assert figure.get_supylabel() == "Expected resp (no = 0 ... yes = 2)"
+
+
+# ---- curves of categories --------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("door", ["pcm", "rsm", "sequential", "nominal"])
+def test_probabilities_of_categories_sum_to_one(va, door):
+    data = plot(getattr(eirt, door)(va), "categories").data
+    assert len(data) == 24 * 3 * 121
+    assert list(data.columns) == ["item", "category", "theta", "probability"]
+    total = data.groupby(["item", "theta"])["probability"].sum()
+    np.testing.assert_allclose(total, 1.0)
+
+
+def test_categories_of_the_graded_model(graded):
+    """Brute force: P(y >= c) = 1 / (1 + exp(-a (theta - b_c)))."""
+    data = plot(graded, "categories", items=["S1DoCurse", "S3DoShout"]).data
+    table = graded.difficulty().set_index(["item", "threshold"])
+    for item, rows in data.groupby("item"):
+        curves = rows.pivot(index="theta", columns="category", values="probability")
+        b = table.loc[item, "difficulty"][["perhaps", "yes"]].to_numpy()
+        a = table.loc[item, "discrimination"].iloc[0]
+        reached = 1 / (1 + np.exp(-a * (curves.index.to_numpy()[:, None] - b)))
+        expected = -np.diff(np.column_stack([np.ones(121), reached, np.zeros(121)]), axis=1)
+        np.testing.assert_allclose(curves[["no", "perhaps", "yes"]], expected, atol=1e-12)
+
+
+def test_categories_of_the_nominal_model(va):
+    fit = eirt.nominal(va)
+    data = plot(fit, "categories", items="S1DoCurse").data
+    known = fit.response_parameters.set_index("parameter")["estimate"].filter(like="S1DoCurse: ")
+    row = fit.items.set_index("item").loc["S1DoCurse"]
+    theta = data["theta"].unique()[:, None]
+    eta = row["discrimination"] * theta + row["easiness"]
+    terms = np.array([0, known.iloc[0], 2]) * eta + np.array([0, known.iloc[1], known.iloc[2]])
+    expected = np.exp(terms) / np.exp(terms).sum(axis=1, keepdims=True)
+    np.testing.assert_allclose(data["probability"], expected.T.ravel())
+
+
+def test_two_curves_of_binary_responses(rasch, short):
+    data = plot(rasch, "categories").data
+    yes = data.loc[data["category"] == "Y", "probability"].to_numpy()
+    np.testing.assert_allclose(yes, plot(rasch, "icc").data["probability"])
+    guessed = eirt.three_pl(eirt.load("lsat7"), guessing=0.2, wide=True)
+    right = plot(guessed, "categories").data.query("category == 1")
+    assert right["probability"].between(0.2, 1).all()
+
+
+def test_categories_that_an_item_lacks_are_left_out():
+    rng = np.random.default_rng(3)
+    y = (rng.normal(size=(200, 1)) + rng.logistic(size=(200, 3)))[:, :, None] > [-1.0, 0.0, 1.0]
+    frame = pd.DataFrame(y.sum(axis=2), columns=["a", "b", "c"])
+    frame["c"] = frame["c"].clip(upper=1)
+    fit = eirt.grm(frame, slopes="common", wide=True)
+    data = plot(fit, "categories").data
+    counts = data.groupby("item")["category"].nunique()
+    assert counts.to_dict() == {"a": 4, "b": 4, "c": 2}
+    assert plot(fit, "icc").data.groupby("item")["score"].max()["c"] < 1
+    legend = plot(fit, "categories").figure.legends[0]
+    assert [text.get_text() for text in legend.get_texts()] == ["0", "1", "2", "3"]
+
+
 # ---- errors and files ------------------------------------------------------------------------
 
 
@@ -225,18 +337,21 @@ def test_errors_name_the_nearest(rasch):
 
 def test_fits_without_items_are_refused(va):
     fit = eirt.eirm(va, "r2 ~ btype + (1 | id)")
-    for kind in ("wright", "icc"):
+    for kind in ("wright", "icc", "categories"):
         with pytest.raises(ValueError, match="name their column: item="):
             plot(fit, kind)
 
 
-def test_curves_need_binary_responses(va):
-    fit = eirt.lltm(va, "~ btype", response="resp", family=eirt.Cumulative())
-    with pytest.raises(ValueError, match="need binary responses; these are Cumulative"):
-        plot(fit, "icc")
+def test_families_without_such_curves_are_refused(short):
+    data = pd.DataFrame({"a": [3, 5, 2, 9], "b": [1, 2, 0, 4], "c": [4, 4, 3, 7]})
+    counts = eirt.poisson_counts(data, wide=True)
+    with pytest.raises(ValueError, match="need binary or ordered responses; these are Poisson"):
+        plot(counts, "icc")
+    with pytest.raises(ValueError, match="need responses in categories; these are Poisson"):
+        plot(counts, "categories")
 
 
-@pytest.mark.parametrize("kind", ["wright", "icc"])
+@pytest.mark.parametrize("kind", ["wright", "icc", "categories"])
 def test_saving_writes_a_png(short, kind, tmp_path):
     picture = short.plot(kind)
     picture.save(tmp_path / "picture.png", dpi=50)

@@ -7,11 +7,16 @@ from typing import Any
 
 from eirt.errors import listing, nearest
 from eirt.plots.base import Picture
+from eirt.plots.category_curves import categories
 from eirt.plots.curves import icc
 from eirt.plots.wright_map import wright
 from eirt.results import Fit
 
-KINDS: dict[str, Callable[..., Picture]] = {"wright": wright, "icc": icc}
+KINDS: dict[str, Callable[..., Picture]] = {
+    "wright": wright,
+    "icc": icc,
+    "categories": categories,
+}
 
 
 def plot(fit: Fit, kind: str, **options: Any) -> Picture:
@@ -19,7 +24,7 @@ def plot(fit: Fit, kind: str, **options: Any) -> Picture:
 
     Args:
         fit: the fit.
-        kind: "wright" or "icc".
+        kind: "wright", "icc" or "categories".
         **options: of the function of that name.
 
     Returns:

@@ -9,6 +9,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
+from eirt.responses import Adjacent, Nominal
 from eirt.results import Fit
 
 if TYPE_CHECKING:
@@ -104,6 +105,8 @@ def unit(fit: Fit) -> str:
     """Return the unit of ability: with free or common slopes its standard deviation is 1."""
     if fit.has_slopes:
         return "standard deviations"
+    if isinstance(fit.model.response, Adjacent | Nominal):
+        return "logits"
     link = getattr(getattr(fit.model.response, "distribution", None), "name", "")
     return {"logit": "logits", "probit": "probits"}.get(link, "link scale")
 
@@ -112,3 +115,12 @@ def shorten(name: str, most: int) -> str:
     """Cut the middle out of a long name, whose ends tell it from others."""
     half = (most - 1) // 2
     return name if len(name) <= most else f"{name[:half]}…{name[-half:]}"
+
+
+def written(level: object) -> str:
+    """Write a level of a factor; whole numbers without decimals.
+
+    >>> written(2.0), written("yes")
+    ('2', 'yes')
+    """
+    return f"{level:g}" if isinstance(level, float) else str(level)

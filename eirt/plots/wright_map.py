@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from eirt.errors import listing, nearest
-from eirt.plots.base import COLOURS, GREY, MARKERS, Picture, drawing, shorten, unit
+from eirt.plots.base import COLOURS, GREY, MARKERS, Picture, drawing, shorten, unit, written
 from eirt.results import Fit
 
 if TYPE_CHECKING:
@@ -25,15 +25,18 @@ def wright(fit: Fit, colour: str | None = None, identification: str = "ability")
 
     Abilities (EAP) are a histogram on the left; difficulties, sorted, stand on the right with
     95% intervals. Every item is labelled where there is room, otherwise every second, third...
+    Items with ordered categories have a point for each threshold, labelled item.category.
 
     Args:
         fit: a fit with items and one ability dimension.
-        colour: an item feature, a column of the data, to colour the items by.
+        colour: an item feature, a column of the data, to colour the items by; thresholds are
+            coloured by category when None.
         identification: the origin of the scale, as for `eirt.difficulty.difficulty`.
 
     Returns:
-        The picture. Its data: item, difficulty, se, lower, upper and the feature; the frame's
-        `attrs["persons"]` holds lower, upper and count of each bar of the histogram.
+        The picture. Its data: item, threshold (ordered categories), difficulty, se, lower, upper
+        and the feature; the frame's `attrs["persons"]` holds lower, upper and count of each bar of
+        the histogram.
 
     Raises:
         ValueError: if `colour` is not a feature of the items.
@@ -43,9 +46,15 @@ def wright(fit: Fit, colour: str | None = None, identification: str = "ability")
     import pandas as pd
 
     table = fit.difficulty(identification)
-    data = pd.DataFrame(table, columns=["item", "difficulty", "se", "lower", "upper"])
+    several = "threshold" in table.columns
+    names = ["item", *(["threshold"] if several else [])]
+    data = pd.DataFrame(table, columns=[*names, "difficulty", "se", "lower", "upper"])
     if colour is not None:
-        data[colour] = _item_feature(fit, colour)
+        own = pd.Index(fit.design.items).get_indexer(data["item"])
+        data[colour] = _item_feature(fit, colour).iloc[own].reset_index(drop=True)
+    elif several and len(fit.design.labels) - 1 <= len(COLOURS):
+        colour = "threshold"
+        data[colour] = pd.Categorical(data[colour], fit.design.labels[1:])
     ability = fit.persons()["ability"].to_numpy() + table.attrs["ability_mean"]
     counts, edges = _histogram(ability)
     data.attrs = table.attrs | {
@@ -77,7 +86,8 @@ def _two_panels(
         off = _set_limits(left, drawn, ability, FAR * max(data.attrs["ability_sd"], 0.5))
         _draw_items(right, drawn, colour)
         _label_items(right, drawn, width)
-        right.set_xlabel("Items by difficulty, with 95% intervals" + off)
+        points = "Thresholds" if "threshold" in data.columns else "Items"
+        right.set_xlabel(f"{points} by difficulty, with 95% intervals{off}")
         figure.align_xlabels()
         mean = ability.mean()
         for axes, depth in ((left, 4), (right, 1)):
@@ -159,7 +169,7 @@ def _draw_feature(axes: Axes, data: pd.DataFrame, colour: str, style: dict[str, 
         raise ValueError(
             f"{colour!r} has {len(levels)} levels; colours tell {len(COLOURS)} apart at most."
         )
-    shades = [((feature == level).to_numpy(), str(level)) for level in levels]
+    shades = [((feature == level).to_numpy(), written(level)) for level in levels]
     looks = list(zip(COLOURS, MARKERS, strict=True))[: len(levels)]
     missing = feature.isna().to_numpy()
     if missing.any():
@@ -181,7 +191,10 @@ def _label_items(axes: Axes, data: pd.DataFrame, width: float) -> None:
     n = len(data)
     size = 7.0 if n <= 30 else 6.0
     column = 72 * width / n  # points
-    names = [shorten(str(name), 22) for name in data["item"]]
+    names = data["item"].astype(str)
+    if "threshold" in data.columns:
+        names = names + "." + data["threshold"].astype(object).map(written)
+    names = [shorten(name, 22) for name in names]
     lying = max(map(len, names)) * 0.7 * size < column
     step = 1 if lying else int(np.ceil(1.25 * size / column))
     low, high = axes.get_ylim()
