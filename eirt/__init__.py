@@ -21,6 +21,7 @@ from eirt.likelihood import (
 from eirt.models import lltm, one_pl, rasch, two_pl
 from eirt.optimisers import LBFGS, Newton, QuasiNewton
 from eirt.outcomes import four_pl, lognormal_rt, poisson_counts, three_pl
+from eirt.proportionality import proportional_odds
 from eirt.responses import (
     Adjacent,
     Bernoulli,
@@ -109,6 +110,7 @@ __all__ = [
     "load",
     "mirt",
     "one_pl",
+    "proportional_odds",
     "rasch",
     "two_pl",
 ]

@@ -40,7 +40,7 @@ ORDER = [
     "assumptions identification densities",
     "doors",
     "models categories outcomes joint explanatory datasets plots report",
-    "dif treatment validation",
+    "dif proportionality treatment validation",
     "__init__",  # the public names
     "demo",  # written with the public names
     "cli",  # runs the demo
