@@ -17,8 +17,8 @@ if TYPE_CHECKING:
 
 
 def proportional_odds(
-    formula: str,
     data: Any,
+    formula: str,
     *,
     person: str | None = None,
     terms: Sequence[str] | None = None,
@@ -33,8 +33,8 @@ def proportional_odds(
     responses small departures are significant: look at their size, by `thresholds=` in `eirm`.
 
     Args:
-        formula: as for `eirm`, with an ordered response of three categories or more.
         data: one row a response.
+        formula: as for `eirm`, with an ordered response of three categories or more.
         person: as for `eirm`.
         terms: terms of the fixed part to test; all by default.
         **options: see `Options`; `family` is `Cumulative()` by default. `Adjacent` and
@@ -51,7 +51,7 @@ def proportional_odds(
     Source: Peterson & Harrell (1990); Christensen (2018) for the tests term by term.
 
     >>> import eirt
-    >>> table = proportional_odds("resp ~ situ + mode", eirt.load("verbagg"))
+    >>> table = proportional_odds(eirt.load("verbagg"), "resp ~ situ + mode")
     >>> table[["term", "chi2", "df", "p"]].round(3)
        term    chi2  df     p
     0  situ  23.814   1  0.00

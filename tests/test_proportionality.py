@@ -9,7 +9,7 @@ FORMULA = "resp ~ btype + situ + mode"
 
 
 def test_terms_of_ordinal(va, reference):
-    peer, table = reference("verbagg_ordinal"), eirt.proportional_odds(FORMULA, va)
+    peer, table = reference("verbagg_ordinal"), eirt.proportional_odds(va, FORMULA)
     known = peer["nominal_test"]
     assert table["term"].tolist() == [*known["term"][1:], "all"]
     np.testing.assert_allclose(table["loglik"][:3], known["logLik"][1:], atol=1e-4)
@@ -22,7 +22,7 @@ def test_terms_of_ordinal(va, reference):
 
 def test_each_later_threshold_has_effects():
     """Christensen's (2018) wine, five categories: chi-square .5667 on 3 degrees of freedom."""
-    table = eirt.proportional_odds("rating ~ temp + contact", eirt.load("wine"), terms=["contact"])
+    table = eirt.proportional_odds(eirt.load("wine"), "rating ~ temp + contact", terms=["contact"])
     assert table["term"].tolist() == ["contact"]
     assert table["chi2"][0] == pytest.approx(0.5667, abs=1e-4)
     assert table["df"][0] == 3
@@ -32,7 +32,7 @@ def test_each_later_threshold_has_effects():
 def test_random_effects_of_persons(va, reference):
     """By adaptive quadrature: 15 nodes with proportional odds, 11 without."""
     peer = reference("verbagg_ordinal")
-    table = eirt.proportional_odds(f"{FORMULA} + (1 | id)", va, person="id", terms=["mode"])
+    table = eirt.proportional_odds(va, f"{FORMULA} + (1 | id)", person="id", terms=["mode"])
     small, large = peer["clmm_id_agq15"]["logLik"], peer["clmm2_nominal_mode_agq11"]["logLik"]
     assert table["loglik"][0] == pytest.approx(large, abs=1e-3)
     assert table["chi2"][0] == pytest.approx(2 * (large - small), abs=1e-3)
@@ -41,7 +41,7 @@ def test_random_effects_of_persons(va, reference):
 def test_steps_have_the_same_test(va):
     """Every parameter of steps is free: their models are two logistic regressions."""
     family = eirt.Sequential()
-    table = eirt.proportional_odds("resp ~ mode", va, family=family)
+    table = eirt.proportional_odds(va, "resp ~ mode", family=family)
     same = eirt.eirm(va, "resp ~ mode", family=family)
     reached = va[va["resp"] != "no"]
     first = eirt.eirm(va.assign(y=(va["resp"] != "no").astype(int)), "y ~ mode")
@@ -52,10 +52,10 @@ def test_steps_have_the_same_test(va):
 
 def test_what_cannot_be_tested(va):
     with pytest.raises(eirt.FormulaError, match=r"No term 'btyp'; there are .*'btype'"):
-        eirt.proportional_odds(FORMULA, va, terms=["btyp"])
+        eirt.proportional_odds(va, FORMULA, terms=["btyp"])
     with pytest.raises(eirt.FormulaError, match="no terms whose effects could differ"):
-        eirt.proportional_odds("resp ~ 1 + (1 | id)", va)
+        eirt.proportional_odds(va, "resp ~ 1 + (1 | id)")
     with pytest.raises(eirt.DataError, match="one threshold only"):
-        eirt.proportional_odds("r2 ~ mode", va)
+        eirt.proportional_odds(va, "r2 ~ mode")
     with pytest.raises(ValueError, match="has no order"):
-        eirt.proportional_odds(FORMULA, va, family=eirt.Nominal())
+        eirt.proportional_odds(va, FORMULA, family=eirt.Nominal())
