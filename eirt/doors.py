@@ -218,11 +218,7 @@ def fit_terms(
     frame, y, labels, family, dropped = _checked(
         frame, formula, explained, family, person, item, options, paired, free_items
     )
-    later = tuple(range(1, family.n_aux))
-    explained = [
-        part._replace(places=later) if part.parameter == "extra" and not part.places else part
-        for part in explained
-    ]
+    explained = [_on_thresholds(part, family) for part in explained]
     design = build(
         frame,
         formula,
@@ -260,6 +256,22 @@ def fit_terms(
         progress=options.get("progress"),
         check=options.get("check"),
     )
+
+
+def _on_thresholds(part: Explained, family: Response) -> Explained:
+    """Return what is explained, thresholds at the places that the family has them.
+
+    Raises:
+        FormulaError: if the family has one threshold or none.
+    """
+    if part.parameter != "extra" or part.places:
+        return part
+    if not family.later:
+        raise FormulaError(
+            f"thresholds='~ {part.formula.fixed}' explains thresholds after the first, but "
+            f"{type(family).__name__} has none; choose a family of three categories or more."
+        )
+    return part._replace(places=family.later)
 
 
 def _spread(options: Options) -> list[Explained]:

@@ -197,3 +197,8 @@ def test_extra_parameters_of_items_need_items(va):
 def test_unused_categories_of_an_item(va):
     lacking = va[~((va["item"] == "S1DoScold") & (va["resp"] == "perhaps"))]
     refused("Nobody gave 'perhaps' to item 'S1DoScold'", eirt.grm, lacking)
+
+
+def test_thresholds_of_two_categories(va):
+    with pytest.raises(eirt.FormulaError, match="Bernoulli has none"):
+        eirt.eirm(va, "r2 ~ mode + (1 | id)", thresholds="~ mode")

@@ -122,11 +122,10 @@ def test_items_with_different_numbers_of_categories(door):
     grid = equispaced_grid(401, 1, 8.0)
     theta = jnp.asarray(grid.nodes[:, 0]) * fit.random["sd"][0]
     total = jnp.asarray(grid.log_weights)[None]
-    values, n_aux = dict(zip(fit.names, fit.full, strict=True)), fit.model.response.n_aux
+    extra = fit.full[-len(sizes) * fit.model.response.n_aux :].reshape(len(sizes), -1).tolist()
     items = fit.item_parameters
     for k, (item, size) in enumerate(sizes.items()):
-        raw = [values[f"aux[{item}|{j + 1}]"] for j in range(n_aux)]
-        family, aux = smaller(fit.model.response, raw, size)
+        family, aux = smaller(fit.model.response, extra[k], size)
         eta = items.slope[k] * theta + items.easiness[k]
         table = jnp.stack([family.category_log_probs(at, aux) for at in eta])
         total = total + table.T[frame[item].to_numpy()]
@@ -203,3 +202,20 @@ def test_without_features_probabilities_are_proportions(family):
     fit = eirt.eirm(data, "resp ~ 1", family=family)
     expected = sum(n * np.log(n / 50) for n in (10, 25, 15))
     assert fit.loglik == pytest.approx(expected, abs=1e-9)
+
+
+def test_multinomial_regression(va):
+    """With one feature of two levels it is saturated: proportions in both."""
+    counts = pd.crosstab(va["mode"], va["resp"]).to_numpy()
+    fit = eirt.eirm(
+        va,
+        "resp ~ mode",
+        family=eirt.Nominal(),
+        thresholds="~ mode",
+        anchors={"score[1]": 1.0},
+    )
+    shares = counts / counts.sum(axis=1, keepdims=True)
+    assert fit.loglik == pytest.approx((counts * np.log(shares)).sum(), abs=1e-8)
+    first, more = fit.fixed["estimate"]
+    odds = np.log(counts[:, 1:] / counts[:, :1])
+    np.testing.assert_allclose(odds[1] - odds[0], [first, 2 * first + more], atol=1e-6)

@@ -548,3 +548,11 @@ def test_cumulative_is_stable_in_a_narrow_middle_category():
     value, slope = jax.value_and_grad(graded.log_prob, 1)(jnp.asarray(1.0), 0.0, aux)
     assert float(value) == pytest.approx(-30 + np.log(1e-8), rel=1e-6)
     assert float(slope) == pytest.approx(-1.0, abs=1e-6)
+
+
+def test_later_thresholds():
+    """Those of a nominal response come after its scores, those of a member after others."""
+    families = {"a": eirt.Guessing(), "b": Cumulative("logit", 4)}
+    assert Nominal(4).later == (3, 4)
+    assert Mixed(families, "kind").later == (2, 3)
+    assert Poisson().later == ()

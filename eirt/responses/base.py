@@ -65,6 +65,11 @@ class Response(abc.ABC):
         return ()
 
     @property
+    def later(self) -> tuple[int, ...]:
+        """Which extra parameters place thresholds after the first."""
+        return ()
+
+    @property
     def levels(self) -> dict[str, tuple[str, ...]]:
         """What the columns hold that are given by name: they are read as codes."""
         return {}
@@ -175,6 +180,10 @@ class Categorical(Response):
     @property
     def aux_names(self) -> tuple[str, ...]:
         return tuple(f"intercept[{c}]" for c in range(1, self.n_categories))
+
+    @property
+    def later(self) -> tuple[int, ...]:
+        return tuple(range(self.n_aux - self.n_categories + 2, self.n_aux))
 
     @property
     def support(self) -> str:

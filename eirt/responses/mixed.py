@@ -76,6 +76,10 @@ class Mixed(Response):
         return tuple(_inside(raw, name) for name, f in self.named for raw in f.raw_names)
 
     @property
+    def later(self) -> tuple[int, ...]:
+        return tuple(at + place for family, at in self._places() for place in family.later)
+
+    @property
     def given(self) -> tuple[str, ...]:
         more = [column for family in self.members for column in family.given]
         return (self.column, *dict.fromkeys(more))

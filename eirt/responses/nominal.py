@@ -15,7 +15,9 @@ class Nominal(Categorical):
     """Unordered categories 0..C-1: P(y = c) is proportional to exp(score_c eta + intercept_c).
 
     Category 0 has score and intercept 0, category C-1 has score C-1; the scores between them are
-    estimated. Scores of 0, 1, ..., C-1 are those of `Adjacent`.
+    estimated. Scores of 0, 1, ..., C-1 are those of `Adjacent`. With these as anchors
+    (`anchors={"score[1]": 1.0}`) and the features of easiness on thresholds, too, effects are free
+    for each category: multinomial logistic regression.
 
     Args:
         n_categories: C; read from the data when 0.
@@ -36,6 +38,10 @@ class Nominal(Categorical):
     def aux_names(self) -> tuple[str, ...]:
         scores = tuple(f"score[{c}]" for c in range(1, self.n_categories - 1))
         return scores + super().aux_names
+
+    @property
+    def raw_names(self) -> tuple[str, ...]:
+        return self.aux_names
 
     def thresholds(self, aux: Aux) -> Float[Array, " k"]:
         return jnp.zeros(0)  # categories have no order to climb

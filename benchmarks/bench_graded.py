@@ -1,0 +1,128 @@
+"""Graded response model on large data: eirt against PyPI's mirt and girth, where installed.
+
+    P(y >= c) = logistic(a_i (theta_p - b_ic)),   theta_p ~ N(0, 1)
+
+Every package fits the same table in a process of its own. As each has its own grid and stops by
+its own rule, all estimates are put into one log-likelihood: on 121 nodes, by numpy.
+"""
+
+import argparse
+import importlib.util
+import json
+import sys
+import tempfile
+from pathlib import Path
+
+from timing import machine, report, rounds, run, save
+
+FIT = """
+import json, time, warnings
+import numpy as np
+warnings.simplefilter("ignore")
+y = np.load({file})
+{body}
+taken = []
+for _ in range({times}):
+    wall, cpu = time.perf_counter(), time.process_time()
+    a, b = fit()
+    taken.append((time.perf_counter() - wall, time.process_time() - cpu))
+print(json.dumps(dict(taken=taken, a=np.asarray(a).tolist(), b=np.asarray(b).tolist())))
+"""
+EIRT = """
+import pandas as pd
+import eirt
+table = pd.DataFrame(y, columns=[f"i{{j:03d}}" for j in range(y.shape[1])])
+def fit():
+    found = eirt.grm(table, wide=True, check=False).difficulty()
+    b = found["difficulty"].to_numpy().reshape(y.shape[1], -1)
+    return found["discrimination"].to_numpy().reshape(b.shape)[:, 0], b
+"""
+MIRT = """
+import mirt
+def fit():
+    found = mirt.fit_mirt(y, model="GRM", n_categories=int(y.max()) + 1)
+    parameters = found.model.parameters
+    return parameters["discrimination"], parameters["thresholds"]
+"""
+GIRTH = """
+import girth
+def fit():
+    found = girth.grm_mml(y.T + 1)
+    return found["Discrimination"], found["Difficulty"]
+"""
+BODIES = {"eirt": EIRT, "mirt": MIRT, "girth": GIRTH}
+
+
+def simulate(n_persons, n_items, n_categories):
+    """Return codes, persons x items."""
+    import numpy as np
+
+    rng = np.random.default_rng(1)
+    a = rng.lognormal(0.2, 0.3, n_items)
+    b = np.sort(rng.normal(0, 1.2, (n_items, n_categories - 1)), axis=1)
+    latent = a * rng.normal(size=(n_persons, 1)) + rng.logistic(size=(n_persons, n_items))
+    return sum((latent > a * b[:, c]).astype(int) for c in range(n_categories - 1))
+
+
+def loglik(y, a, b):
+    """Return the marginal log-likelihood of estimates."""
+    import numpy as np
+    from scipy.special import expit, logsumexp
+
+    nodes = np.linspace(-6.5, 6.5, 121)
+    log_weights = -(nodes**2) / 2
+    log_weights -= logsumexp(log_weights)
+    total = np.zeros((len(y), len(nodes)))
+    for j in range(y.shape[1]):
+        reached = expit(a[j] * (nodes - b[j][:, None]))
+        reached = np.vstack([np.ones_like(nodes), reached, np.zeros_like(nodes)])
+        total += np.log(np.maximum(reached[:-1] - reached[1:], 1e-300))[y[:, j]]
+    return float(logsumexp(total + log_weights, axis=1).sum())
+
+
+def fitted(name, y, folder, times):
+    """Return a row of the table: seconds of the first and of the last fit, and the estimates'."""
+    import numpy as np
+
+    np.save(folder / "y.npy", y)
+    script = folder / f"fit_{name}.py"
+    body = BODIES[name].replace("{{", "{").replace("}}", "}")
+    script.write_text(FIT.format(file=repr(str(folder / "y.npy")), body=body, times=times))
+    process = run([sys.executable, str(script)])
+    found = json.loads(process.out.splitlines()[-1])
+    (first, _), (last, last_cpu) = found["taken"][0], found["taken"][-1]
+    return {
+        "package": name,
+        "first fit": first,
+        "last fit": last,
+        "CPU of last": last_cpu,
+        "peak MiB": process.peak_mib,
+        "log-likelihood": loglik(y, np.array(found["a"]), np.array(found["b"])),
+    }
+
+
+def main():
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("--persons", type=int, default=10_000)
+    parser.add_argument("--items", type=int, default=40)
+    parser.add_argument("--categories", type=int, default=5)
+    parser.add_argument("--repeats", type=int, default=1)
+    parser.add_argument("--peers", nargs="*", default=["mirt", "girth"])
+    parser.add_argument("--json")
+    asked = parser.parse_args()
+    there = [name for name in asked.peers if importlib.util.find_spec(name)]
+    y = simulate(asked.persons, asked.items, asked.categories)
+    with tempfile.TemporaryDirectory() as folder:
+        tasks = {
+            name: lambda name=name: fitted(name, y, Path(folder), 2 if name == "eirt" else 1)
+            for name in ["eirt", *there]
+        }
+        rows = [found[-1] for found in rounds(tasks, asked.repeats).values()]
+    for row in rows:
+        row["times eirt"] = row["last fit"] / rows[0]["last fit"]
+    report(f"Graded responses, {asked.persons} x {asked.items} x {asked.categories}", rows)
+    save(asked.json, machine=machine(), rows=rows)
+
+
+if __name__ == "__main__":
+    main()
