@@ -3,6 +3,8 @@
 import numpy as np
 import pytest
 
+pytestmark = pytest.mark.usefixtures("quick_compilation")
+
 
 def test_eap_columns_and_scale(fits):
     table = fits("rasch").persons()
