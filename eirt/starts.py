@@ -152,7 +152,9 @@ def default_likelihood(model: Model, design: Design, start: np.ndarray) -> Likel
         nodes = max(nodes, 61)
         if not crossed:
             return Quadrature(nodes)
-        return Nested(adaptive=True) if _heavy(model, design, nodes) else Nested(nodes)
+        # what a count tells grows with it, and the start may guess too little
+        own = model.response.kind == "count" or _heavy(model, design, nodes)
+        return Nested(adaptive=True) if own else Nested(nodes)
     if model.dimension <= 2 and nodes <= 61 and not _heavy(model, design, 31**2):
         return Nested() if crossed else Quadrature()
     if model.dimension > 4:

@@ -64,6 +64,14 @@ def test_ticks_on_grouse_chicks(reference):
     assert sds[["BROOD", "INDEX", "LOCATION"]].tolist() == pytest.approx(peer["sd"], rel=0.01)
 
 
+def test_crossed_counts_converge_by_default():
+    """Broods with many ticks have sharp posteriors: shared nodes were too far apart."""
+    formula = "TICKS ~ YEAR + cHEIGHT + (1 | BROOD) + (1 | LOCATION)"
+    fit = eirt.eirm(eirt.load("grouseticks"), formula, family=eirt.Poisson(), check=False)
+    assert fit.converged
+    assert fit.loglik == pytest.approx(-987.7706, abs=1e-3)
+
+
 def test_bitterness_of_wine():
     """Published for R's ordinal: Christensen (2018), clm and clmm with Laplace and 10 nodes."""
     wine, formula, family = eirt.load("wine"), "rating ~ temp + contact", eirt.Cumulative()
