@@ -13,6 +13,7 @@ from eirt.coding import encode_family, refuse_impossible, settle_unused
 from eirt.design import build
 from eirt.effects import STEEP, Linear, LogLinear, Slope, Unit
 from eirt.errors import DataError, FormulaError
+from eirt.extras import on_thresholds
 from eirt.factors import pruned
 from eirt.fit import fit
 from eirt.formula import Formula, RandomTerm, formula_columns, parse, require_variables, variables
@@ -218,7 +219,7 @@ def fit_terms(
     frame, y, labels, family, dropped = _checked(
         frame, formula, explained, family, person, item, options, paired, free_items
     )
-    explained = [_on_thresholds(part, family) for part in explained]
+    explained = [on_thresholds(part, family) for part in explained]
     design = build(
         frame,
         formula,
@@ -256,22 +257,6 @@ def fit_terms(
         progress=options.get("progress"),
         check=options.get("check"),
     )
-
-
-def _on_thresholds(part: Explained, family: Response) -> Explained:
-    """Return what is explained, thresholds at the places that the family has them.
-
-    Raises:
-        FormulaError: if the family has one threshold or none.
-    """
-    if part.parameter != "extra" or part.places:
-        return part
-    if not family.later:
-        raise FormulaError(
-            f"thresholds='~ {part.formula.fixed}' explains thresholds after the first, but "
-            f"{type(family).__name__} has none; choose a family of three categories or more."
-        )
-    return part._replace(places=family.later)
 
 
 def _spread(options: Options) -> list[Explained]:

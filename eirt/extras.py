@@ -5,7 +5,9 @@ from __future__ import annotations
 import numpy as np
 
 from eirt.design import Design
+from eirt.errors import FormulaError
 from eirt.responses import Response
+from eirt.terms import Explained
 
 
 def categories(design: Design, by_item: bool) -> list[int]:
@@ -53,3 +55,19 @@ def origin_names(response: Response, design: Design, by_item: bool) -> list[str]
         return []
     names, sizes = aux_names(response, design, by_item), categories(design, by_item)
     return [names[k * response.n_aux + response.origin(n)] for k, n in enumerate(sizes)]
+
+
+def on_thresholds(part: Explained, family: Response) -> Explained:
+    """Return what is explained, thresholds at the places that the family has them.
+
+    Raises:
+        FormulaError: if the family has one threshold or none.
+    """
+    if part.parameter != "extra" or part.places:
+        return part
+    if not family.later:
+        raise FormulaError(
+            f"thresholds='~ {part.formula.fixed}' explains thresholds after the first, but "
+            f"{type(family).__name__} has none; choose a family of three categories or more."
+        )
+    return part._replace(places=family.later)
