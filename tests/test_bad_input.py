@@ -187,6 +187,8 @@ def test_responses_that_a_family_cannot_give(long):
     data = long.assign(tasks=2, resp=long["resp"] * 3)
     refused("whole numbers from 0 to the number of trials", eirt.rasch, data,
             family=eirt.Binomial("tasks"))  # fmt: skip
+    refused("whole numbers from 0 to the number of trials", eirt.rasch, data,
+            family=eirt.Hurdle(eirt.Binomial("tasks")))  # fmt: skip
 
 
 def test_extra_parameters_of_items_need_items(va):

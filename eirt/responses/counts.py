@@ -133,7 +133,7 @@ class ZeroAltered(Response):
         return self.base.support
 
     def impossible(self, y: np.ndarray, *given: np.ndarray) -> np.ndarray:
-        return self.base.impossible(y)
+        return self.base.impossible(y, *given)
 
     def constrain(self, raw: Aux) -> Float[Array, " n"]:
         return jnp.concatenate([self.base.constrain(raw[:-1]), jax.nn.sigmoid(raw[-1:])])
