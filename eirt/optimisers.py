@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import abc
+from collections.abc import Callable
 from dataclasses import dataclass
 from typing import NamedTuple
 
@@ -15,6 +16,7 @@ from eirt.starts import rough_covariance
 FINISHED = 1e-16  # Newton decrement at which no digit is left to gain
 CLOSE = 1e-3  # largest gradient at which BFGS hands over to Newton
 GAINED = 1e-8  # gain of log-likelihood at which it hands over, too
+OLD = 1.0  # Newton decrement below which a cheap information serves for the next steps, too
 MOVED = 1e-7  # Newton decrement of a step that changes the information noticeably
 ROUNDING = 1e-12  # of a log-likelihood
 
@@ -48,7 +50,8 @@ class Newton(Optimiser):
     """Newton's method with step halving, on the observed information.
 
     Where that is indefinite (far from the optimum) the complete-data information, which never
-    is, gives the step: Fisher scoring of the complete data, an EM step to first order.
+    is, gives the step: Fisher scoring of the complete data, an EM step to first order. Where the
+    exact information is dear, a cheaper one leads to the maximum and the exact one confirms it.
 
     Source: Louis (1982); Lange (1995) for the safe step.
 
@@ -57,23 +60,44 @@ class Newton(Optimiser):
     """
 
     def maximise(self, objective: Objective, psi: np.ndarray, report: Progress) -> Solution:
-        terms = objective.newton_terms(psi)
+        exact = objective.newton_terms
+        terms_of = objective.quick_terms if objective.quick else exact
+        terms = terms_of(psi)
         iterations = 0
         interrupted = False
         try:
             while iterations < self.max_iterations:
                 step, decrement = newton_step(terms)
                 report(terms.value, scaled_gradient(terms, objective.design.n_obs))
-                if not decrement > FINISHED:
+                moved = None
+                if decrement > FINISHED:
+                    old = terms_of is not exact and decrement < OLD
+                    at = _with_old_information(objective, terms) if old else terms_of
+                    moved = _halve_until_better(at, psi, terms, step)
+                if moved is not None:
+                    psi, terms = moved
+                    iterations += 1
+                elif terms_of is exact:
                     break
-                moved = _halve_until_better(objective, psi, terms, step)
-                if moved is None:
-                    break
-                psi, terms = moved
-                iterations += 1
+                else:
+                    terms_of, terms = exact, exact(psi)
         except KeyboardInterrupt:
             interrupted = True
+            terms = terms if terms_of is exact else exact(psi)
         return Solution(psi, terms, iterations, interrupted)
+
+
+def _with_old_information(objective: Objective, terms: Terms) -> Callable[[np.ndarray], Terms]:
+    """Return value and gradient at a point, with the information of another nearby.
+
+    Close to the maximum such steps still gain digits (Kelley, 1995, section 5.4).
+    """
+
+    def terms_of(psi: np.ndarray) -> Terms:
+        value, gradient = objective.value_and_grad(psi)
+        return terms._replace(value=value, gradient=gradient)
+
+    return terms_of
 
 
 def newton_step(terms: Terms) -> tuple[np.ndarray, float]:
@@ -95,11 +119,11 @@ def newton_step(terms: Terms) -> tuple[np.ndarray, float]:
 
 
 def _halve_until_better(
-    objective: Objective, psi: np.ndarray, terms: Terms, step: np.ndarray
+    terms_of: Callable[[np.ndarray], Terms], psi: np.ndarray, terms: Terms, step: np.ndarray
 ) -> tuple[np.ndarray, Terms] | None:
     """Return the first of psi + step, psi + step/2, ... that is no worse, or None."""
     for _ in range(30):
-        trial = objective.newton_terms(psi + step)
+        trial = terms_of(psi + step)
         if np.isfinite(trial.value) and trial.value >= terms.value - ROUNDING * abs(terms.value):
             return psi + step, trial
         step = step / 2

@@ -194,9 +194,13 @@ def _enough_nodes(model: Model, design: Design, start: np.ndarray) -> list[int]:
     data = Data.of(design, restrict(parameter_names(model, design)))
     none = np.zeros(global_offsets(design)[-1])
     level, n = _marginal(model, design, design.obs_person, len(design.persons))
-    above = (level - np.average(level, weights=n))[design.obs_person]
-    told = np.asarray(_told(model, start, data, none, design.obs_cell, above))
-    sums = [np.bincount(design.obs_person, column) for column in told.T]
+    above = level - np.average(level, weights=n)
+    person, cell = design.obs_person, design.obs_cell
+    if design.complete:  # what is told of a person depends on the level alone
+        kept = np.isin(person, np.unique(above, return_index=True)[1])
+        person, cell = person[kept], cell[kept]
+    told = np.asarray(_told(model, start, data, none, cell, above[person]))
+    sums = [np.bincount(person, column) for column in told.T]
     sharpest = 1.0 / np.sqrt(1.0 + np.max(sums, axis=1))
     return [1 + int(np.ceil(2 * REACH / (SPACING * sd))) for sd in sharpest]
 

@@ -24,6 +24,7 @@ from eirt.likelihood.canonical import Canonical
 from eirt.likelihood.incidence import Aligned, incidence
 from eirt.likelihood.quadrature import QuadratureObjective
 from eirt.model import Model, parameter_names, part_sizes
+from eirt.progress import Progress
 from eirt.restrictions import restrict
 from eirt.starts import start_parts
 from eirt.terms import Explained
@@ -636,3 +637,27 @@ def test_scores_on_polynomials_give_the_information(family, dense):
     scale = np.sqrt(np.diag(exact.information))
     off = (found.information - exact.information) / np.outer(scale, scale)
     np.testing.assert_allclose(off, 0.0, atol=1e-5)
+
+
+@double_precision
+def test_a_search_with_few_polynomials_ends_where_the_exact_one_does(monkeypatch):
+    """The exact information is built where the search ends, and once more to confirm at most."""
+    frame = small_data("ordered")
+    objective, psi = bind(
+        "y ~ x + w + (1 | id)", eirt.Quadrature(61), eirt.Cumulative(), frame=frame
+    )
+    store(objective, True, 5)
+    assert not objective.quick
+    exact = eirt.Newton().maximise(objective, psi, Progress(False, ""))
+    objective.how = objective.how._replace(degree=14)
+    assert objective.quick
+    calls = []
+    original = QuadratureObjective.newton_terms
+    monkeypatch.setattr(
+        QuadratureObjective, "newton_terms", lambda self, at: calls.append(1) or original(self, at)
+    )
+    found = eirt.Newton().maximise(objective, psi, Progress(False, ""))
+    assert 1 <= len(calls) <= 2
+    assert found.terms.value == pytest.approx(exact.terms.value, abs=1e-9)
+    np.testing.assert_allclose(found.psi, exact.psi, atol=1e-7)
+    assert np.max(np.abs(found.terms.gradient)) < 1e-6

@@ -112,6 +112,15 @@ class Objective(abc.ABC):
         information = self.information(psi)
         return Terms(value, gradient, information, information)
 
+    @property
+    def quick(self) -> bool:
+        """Whether `quick_terms` cost far less than `newton_terms`."""
+        return False
+
+    def quick_terms(self, psi: np.ndarray) -> Terms:
+        """Return exact value and gradient, and about the information: what a search needs."""
+        return self.newton_terms(psi)
+
     def information(self, psi: np.ndarray) -> np.ndarray:
         """Return the observed information: central differences of the exact gradient."""
         steps = 1e-4 * np.maximum(np.abs(psi), 1.0)

@@ -130,7 +130,17 @@ class PenalisedObjective(Objective):
         return value + float(prior.value.sum()), gradient + prior.slope
 
     def newton_terms(self, psi: np.ndarray) -> Terms:
-        terms, prior = self.inner.newton_terms(psi), self._expand(psi)
+        return self._added(self.inner.newton_terms(psi), psi)
+
+    @property
+    def quick(self) -> bool:
+        return self.inner.quick
+
+    def quick_terms(self, psi: np.ndarray) -> Terms:
+        return self._added(self.inner.quick_terms(psi), psi)
+
+    def _added(self, terms: Terms, psi: np.ndarray) -> Terms:
+        prior = self._expand(psi)
         return Terms(
             terms.value + float(prior.value.sum()),
             terms.gradient + prior.slope,

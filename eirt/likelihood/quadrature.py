@@ -15,6 +15,7 @@ from eirt._math import Grid, equispaced_grid
 from eirt.design import Design
 from eirt.likelihood.ability import node_statistics, partition
 from eirt.likelihood.base import Likelihood, Moments, Objective, Terms
+from eirt.likelihood.canonical import Canonical
 from eirt.likelihood.carry import Direct
 from eirt.likelihood.cells import Data, cell_parameters, flatten, on_common_scale, person_prior
 from eirt.likelihood.table import (
@@ -32,6 +33,8 @@ from eirt.likelihood.table import (
 )
 from eirt.model import Model
 from eirt.restrictions import Restriction, unrestricted
+
+QUICK_DEGREE = 2  # of the polynomials that scores are projected on while a fit is under way
 
 
 @dataclass(frozen=True)
@@ -93,8 +96,18 @@ class QuadratureObjective(Objective):
         return float(value), self.restriction.collect(np.asarray(gradient))
 
     def newton_terms(self, psi: np.ndarray) -> Terms:
+        return self._terms(self.how, psi)
+
+    @property
+    def quick(self) -> bool:
+        return not isinstance(self.who, Canonical) and self.how.degree > QUICK_DEGREE
+
+    def quick_terms(self, psi: np.ndarray) -> Terms:
+        return self._terms(self.how._replace(degree=min(self.how.degree, QUICK_DEGREE)), psi)
+
+    def _terms(self, how: Assembly, psi: np.ndarray) -> Terms:
         full = self.restriction.full(psi)
-        value, *rest = _newton_terms(self.model, self.how, full, self.whole, self.who, self.grid)
+        value, *rest = _newton_terms(self.model, how, full, self.whole, self.who, self.grid)
         return Terms(float(value), *(self.restriction.collect(np.asarray(x)) for x in rest))
 
     def information(self, psi: np.ndarray) -> np.ndarray:
