@@ -114,7 +114,8 @@ def nested_in(small: Fit, large: Fit) -> bool:
         {small.likelihood.name, large.likelihood.name} <= {"Quadrature", "Reduced", "Nested"}
     ):
         return False
-    here, there = _in_order(small), _in_order(large)
+    items = small.design.item is not None and large.design.item is not None
+    here, there = _in_order(small, items), _in_order(large, items)
     if not (small.model.varied or large.model.varied):
         cells = np.stack([small.design.obs_cell[here], large.design.obs_cell[there]])
         some = np.unique(cells, axis=1, return_index=True)[1]
@@ -156,11 +157,14 @@ def _part_rows(fit: Fit, part: Part | None, obs: np.ndarray) -> np.ndarray | Non
     return part.x[design.obs_person[obs] if part.of_persons else design.obs_cell[obs]]
 
 
-def _in_order(fit: Fit) -> np.ndarray:
-    """Return the responses ordered by person, item and value, however the rows came."""
+def _in_order(fit: Fit, by_item: bool) -> np.ndarray:
+    """Return the responses ordered by person, item and value, however the rows came.
+
+    Where one of two fits does not know the items, equal responses of a person stay as they came.
+    """
     design = fit.design
     persons = np.argsort(np.argsort(design.persons.astype(str)))[design.obs_person]
-    if design.item is None:
+    if not by_item:
         return np.lexsort((design.y, persons))
     items = np.argsort(np.argsort(design.items.astype(str)))[design.obs_item]
     return np.lexsort((design.y, items, persons))

@@ -91,3 +91,12 @@ def test_features_of_groups_are_tested_on_groups():
 def test_features_need_residuals_of_items(fits):
     with pytest.raises(eirt.DataError, match="no random residuals of items"):
         fits("lltm").feature_tests()
+
+
+def test_a_fit_without_items_is_nested_in_one_with_them(va):
+    features = "btype + situ + mode"
+    small = eirt.eirm(va, f"r2 ~ {features} + (1 | id)", check=False)
+    large = eirt.lltm(va, f"~ {features} + btype:mode", check=False, **COLUMNS)
+    test = eirt.compare(small, large).iloc[1]
+    assert test["df"] == 2
+    assert test["chi2"] == pytest.approx(2 * (large.loglik - small.loglik), abs=1e-9)
