@@ -83,7 +83,8 @@ class Newton(Optimiser):
                     terms_of, terms = exact, exact(psi)
         except KeyboardInterrupt:
             interrupted = True
-            terms = terms if terms_of is exact else exact(psi)
+        if terms_of is not exact:
+            terms = exact(psi)
         return Solution(psi, terms, iterations, interrupted)
 
 
@@ -185,8 +186,7 @@ class QuasiNewton(Optimiser):
 def _finish(objective: Objective, psi: np.ndarray, report: Progress, most: int = 20) -> Solution:
     """Take Newton steps to the last digit, differencing the information again only if it moved.
 
-    Close to the maximum steps with a slightly old information still gain digits at every step
-    (Kelley, 1995, section 5.4), and each costs one gradient instead of two per parameter.
+    Each step with an old information costs one gradient instead of two per parameter.
     """
     terms = objective.newton_terms(psi)
     for iteration in range(most):
@@ -194,14 +194,11 @@ def _finish(objective: Objective, psi: np.ndarray, report: Progress, most: int =
         report(terms.value, scaled_gradient(terms, objective.design.n_obs))
         if not decrement > FINISHED:
             return Solution(psi, terms, iteration)
-        value, gradient = objective.value_and_grad(psi + step)
-        if not value >= terms.value - ROUNDING * abs(value):
+        trial = _with_old_information(objective, terms)(psi + step)
+        if not trial.value >= terms.value - ROUNDING * abs(trial.value):
             break
         psi = psi + step
-        if decrement > MOVED:
-            terms = objective.newton_terms(psi)
-        else:
-            terms = terms._replace(value=value, gradient=gradient)
+        terms = objective.newton_terms(psi) if decrement > MOVED else trial
     return Newton(most).maximise(objective, psi, report)
 
 

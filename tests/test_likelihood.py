@@ -661,3 +661,6 @@ def test_a_search_with_few_polynomials_ends_where_the_exact_one_does(monkeypatch
     assert found.terms.value == pytest.approx(exact.terms.value, abs=1e-9)
     np.testing.assert_allclose(found.psi, exact.psi, atol=1e-7)
     assert np.max(np.abs(found.terms.gradient)) < 1e-6
+    early = eirt.Newton(max_iterations=1).maximise(objective, psi, Progress(False, ""))
+    at_the_end = objective.newton_terms(early.psi).information
+    np.testing.assert_allclose(early.terms.information, at_the_end, rtol=1e-12)

@@ -118,7 +118,7 @@ class Objective(abc.ABC):
         return False
 
     def quick_terms(self, psi: np.ndarray) -> Terms:
-        """Return exact value and gradient, and about the information: what a search needs."""
+        """Return exact value and gradient, and about the information: for searches, if `quick`."""
         return self.newton_terms(psi)
 
     def information(self, psi: np.ndarray) -> np.ndarray:

@@ -100,10 +100,11 @@ class QuadratureObjective(Objective):
 
     @property
     def quick(self) -> bool:
+        # products of tables are cheap at any degree: a second program would cost more
         return not isinstance(self.who, Canonical) and self.how.degree > QUICK_DEGREE
 
     def quick_terms(self, psi: np.ndarray) -> Terms:
-        return self._terms(self.how._replace(degree=min(self.how.degree, QUICK_DEGREE)), psi)
+        return self._terms(self.how._replace(degree=QUICK_DEGREE), psi)
 
     def _terms(self, how: Assembly, psi: np.ndarray) -> Terms:
         full = self.restriction.full(psi)
