@@ -137,7 +137,7 @@ def _binary_levels(column: pd.Series, levels: list[Any], reference: Any) -> list
 
 def settle_unused(
     codes: np.ndarray, item: pd.Series, labels: tuple[Any, ...], unused: str
-) -> tuple[np.ndarray, dict[str, int]]:
+) -> tuple[np.ndarray, dict[str, int], dict[str, tuple]]:
     """Refuse items that lack a category below their highest, or number theirs without gaps.
 
     Args:
@@ -147,14 +147,14 @@ def settle_unused(
         unused: "error" or "close".
 
     Returns:
-        The codes, and how many categories were closed.
+        The codes, how many categories were closed, and what the codes of those items stand for.
 
     Raises:
         DataError: naming the first item and its category.
 
     >>> import pandas as pd
     >>> settle_unused(np.array([0.0, 2.0]), pd.Series(["a", "a"]), (0, 1, 2), "close")
-    (array([0., 1.]), {'unused categories of items, closed': 1})
+    (array([0., 1.]), {'unused categories of items, closed': 1}, {'a': (0, 2)})
     """
     import pandas as pd
 
@@ -164,7 +164,7 @@ def settle_unused(
     above = np.cumsum(used[:, ::-1], axis=1)[:, ::-1]
     lacking = (used == 0) & (above > 0)
     if not lacking.any():
-        return codes, {}
+        return codes, {}, {}
     if unused != "close":
         place, category = np.argwhere(lacking)[0]
         raise DataError(
@@ -174,7 +174,11 @@ def settle_unused(
         )
     rank = np.cumsum(used > 0, axis=1) - 1
     closed = rank[item_code, codes.astype(int)].astype(float)
-    return closed, {"unused categories of items, closed": int(lacking.sum())}
+    own = {
+        str(items[k]): tuple(labels[c] for c in np.flatnonzero(used[k]))
+        for k in np.flatnonzero(lacking.any(axis=1))
+    }
+    return closed, {"unused categories of items, closed": int(lacking.sum())}, own
 
 
 def refuse_impossible(

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import functools
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
@@ -39,6 +39,7 @@ class Design:
     Attributes:
         response: name of the response column.
         labels: what each response code stands for (categorical responses).
+        own_labels: the same for items of which it is not so, their gaps closed.
         person: name of the local group, and `persons` its labels.
         item: name of the item column or None, and `items` its labels.
         x: fixed-effects design, cells x columns, zero in the columns of persons; `x_names` names
@@ -77,6 +78,11 @@ class Design:
     asked: tuple[Explained, ...]
     spec: Any
     dropped: dict[str, int] = field(default_factory=dict)
+    own_labels: Mapping[str, tuple] = field(default_factory=dict)
+
+    def labels_of(self, item: str) -> tuple[Any, ...]:
+        """Return what the response codes of an item stand for."""
+        return self.own_labels.get(item, self.labels)
 
     @property
     def columns(self) -> tuple[str, ...]:
@@ -188,6 +194,7 @@ def build(
     explained: Sequence[Explained] = (),
     family: Response | None = None,
     dropped: dict[str, int] | None = None,
+    own_labels: Mapping[str, tuple] | None = None,
 ) -> Design:
     """Build the design of a formula.
 
@@ -203,6 +210,7 @@ def build(
         explained: formulas of other parameters.
         family: the response, which may read columns of its own.
         dropped: what was left out before, to be reported.
+        own_labels: what codes stand for in items whose gaps were closed.
 
     Returns:
         The design.
@@ -267,6 +275,7 @@ def build(
         asked=asked,
         spec=spec,
         dropped=dict(dropped or {}),
+        own_labels=own_labels or {},
     )
 
 

@@ -8,18 +8,23 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, NamedTuple
 
+import jax
 import jax.numpy as jnp
 import numpy as np
-from jaxtyping import Array, Float
+from jaxtyping import Array, Float, Int
 
+from eirt._compiled import compiled
 from eirt._config import double_precision
 from eirt.errors import listing, nearest
+from eirt.model import Model
+from eirt.responses import Response
 from eirt.results import Fit
-from eirt.tables import FARTHEST, value_and_jacobian, wald
+from eirt.tables import FARTHEST, wald
 
 if TYPE_CHECKING:
     import pandas as pd
 
+ORIGINS = ("ability", "items")
 SCALES = ("model", "rasch", "standard")
 
 
@@ -81,13 +86,12 @@ def on_scale(items: Calibration, scale: str) -> Calibration:
     return items
 
 
-def identified(items: Calibration, identification: str, names: np.ndarray) -> Calibration:
-    """Choose the origin: "ability" mean theta 0, "items" mean b 0, or an item of (mean) b 0."""
-    if identification == "ability":
+def identified(items: Calibration, origin: str, own: Int[Array, " own"]) -> Calibration:
+    """Choose the origin: "ability" mean theta 0, "items" mean b 0, "item" mean b of `own` 0."""
+    if origin == "ability":
         return shift(items, items.mean)
-    if identification == "items":
+    if origin == "items":
         return shift(items, jnp.mean(items.difficulty))
-    own = np.flatnonzero([str(name) == identification for name in names])
     return shift(items, jnp.mean(items.difficulty[own]))
 
 
@@ -128,7 +132,7 @@ def difficulty(fit: Fit, identification: str = "ability", scale: str = "model") 
     np.float64(1.01)
     """
     names = fit.design.items
-    known = ["ability", "items", *map(str, names)]
+    known = [*ORIGINS, *map(str, names)]
     if scale not in SCALES:
         raise ValueError(
             f"No scale {scale!r}; there are {', '.join(SCALES)}.{nearest(scale, SCALES)}"
@@ -151,24 +155,19 @@ def difficulty(fit: Fit, identification: str = "ability", scale: str = "model") 
     joint[:-1, :-1] = found.covariance
     joint[-1, -1] = sd_derivative @ fit.free_covariance @ sd_derivative
     joint[-1, :-1] = joint[:-1, -1] = found.derivative @ fit.free_covariance @ sd_derivative
-
-    def mapped(flat: Array) -> Array:
-        easiness = flat[:n][item]
-        if step is not None:
-            easiness = easiness - flat[2 * n : -1].reshape(n, -1)[item, step]
-        items = from_easiness(easiness, flat[n : 2 * n][item], flat[-1])
-        items = identified(on_scale(items, scale), identification, names[item])
-        return jnp.concatenate([items.difficulty, items.discrimination, items.mean[None],
-                                items.sd[None]])  # fmt: skip
-
-    parts = [found.easiness, found.slope, found.thresholds.ravel(), np.array([sd])]
-    values, jacobian = value_and_jacobian(mapped, jnp.asarray(np.concatenate(parts)))
+    parts = [found.easiness, found.slope, found.aux.ravel(), np.array([sd])]
+    own = np.flatnonzero([str(name) == identification for name in names[item]])
+    origin = identification if identification in ORIGINS else "item"
+    flat = jnp.asarray(np.concatenate(parts))
+    values, jacobian = map(
+        np.asarray, _mapped(fit.model.response, origin, scale, flat, item, step, own)
+    )
     se = np.sqrt(np.maximum(np.einsum("ij,jk,ik->i", jacobian, joint, jacobian), 0.0))
     rows = len(item)
     table = wald(values[:rows], se[:rows]).rename(columns={"estimate": "difficulty"})
     table.insert(0, "item", names[item])
     if step is not None:
-        table.insert(1, "threshold", _reached(fit, step))
+        table.insert(1, "threshold", _reached(fit, item, step))
     table.insert(table.columns.get_loc("difficulty"), "discrimination", values[rows:-2])
     table.insert(table.columns.get_loc("difficulty"), "discrimination_se", se[rows:-2])
     table.attrs = {"ability_mean": float(values[-2]), "ability_sd": float(values[-1]),
@@ -176,17 +175,57 @@ def difficulty(fit: Fit, identification: str = "ability", scale: str = "model") 
     return table
 
 
-def _reached(fit: Fit, step: np.ndarray) -> list[object]:
+@compiled(0, 1, 2)
+def _mapped(
+    response: Response,
+    origin: str,
+    scale: str,
+    flat: Float[Array, " n"],
+    item: Int[Array, " rows"],
+    step: Int[Array, " rows"] | None,
+    own: Int[Array, " own"],
+) -> tuple[Array, Array]:
+    """Return difficulties, discriminations, mean and sd of ability, and their derivatives.
+
+    Args:
+        response: the family.
+        origin: which origin, of ORIGINS or "item".
+        scale: which unit.
+        flat: easinesses, slopes and extra parameters of items, and the sd of ability.
+        item: item of each row.
+        step: threshold of each row, if there are several.
+        own: the rows whose mean difficulty is zero, where an item is the origin.
+    """
+    n = (flat.size - 1) // (2 + response.n_aux + len(response.given))
+
+    def mapped(flat: Array) -> Array:
+        easiness, slope, aux = flat[:n][item], flat[n : 2 * n][item], flat[2 * n : -1]
+        if step is not None:
+            thresholds = jax.vmap(response.thresholds)(aux.reshape(n, -1))
+            easiness = easiness - thresholds[item, step]
+        items = from_easiness(easiness, slope, flat[-1])
+        items = identified(on_scale(items, scale), origin, own)
+        return jnp.concatenate([items.difficulty, items.discrimination, items.mean[None],
+                                items.sd[None]])  # fmt: skip
+
+    return mapped(flat), jax.jacfwd(mapped)(flat)
+
+
+def _reached(fit: Fit, item: np.ndarray, step: np.ndarray) -> list[object]:
     """Return what each threshold leads to: a category, or its number where families differ."""
-    labels = fit.design.labels or tuple(range(step.max() + 2))
-    return [labels[k + 1] for k in step]
+    if not fit.design.labels:
+        return list(step + 1)
+    labels = [fit.design.labels_of(name) for name in fit.design.items]
+    return [labels[i][k + 1] for i, k in zip(item, step, strict=True)]
 
 
 def _ability_sd(fit: Fit) -> tuple[float, np.ndarray]:
     """Return sd(theta) as fitted and its derivative in the free parameters."""
+    sd, derivative = _scale(fit.model, jnp.asarray(fit.full))
+    return float(sd), np.asarray(derivative) @ fit.select
 
-    def deviation(full: Array) -> Array:
-        return fit.model.local_factor(fit.model.unpack(full))[0, 0][None]
 
-    sd, derivative = value_and_jacobian(deviation, jnp.asarray(fit.full))
-    return float(sd[0]), derivative[0] @ fit.select
+@compiled(0)
+def _scale(model: Model, full: Array) -> tuple[Array, Array]:
+    """Return the sd of the first dimension of ability and its derivative."""
+    return jax.value_and_grad(lambda at: model.local_factor(model.unpack(at))[0, 0])(full)

@@ -216,7 +216,7 @@ def fit_terms(
     if options.get("by_item") and item is None:
         raise DataError("by_item=True needs to know the items: name their column by item=.")
     explained = [*explained, *_spread(options)]
-    frame, y, labels, family, dropped = _checked(
+    frame, y, labels, family, dropped, own_labels = _checked(
         frame, formula, explained, family, person, item, options, paired, free_items
     )
     explained = [on_thresholds(part, family) for part in explained]
@@ -232,6 +232,7 @@ def fit_terms(
         explained=explained,
         family=family,
         dropped=dropped,
+        own_labels=own_labels,
     )
     effects, scales = assume(design, slope)
     by_item = options.get("by_item", False)
@@ -280,8 +281,8 @@ def _checked(
     options: Options,
     paired: bool,
     free_items: bool,
-) -> tuple[pd.DataFrame, np.ndarray, tuple, Response, dict[str, int]]:
-    """Return the rows to fit, response codes, labels and family, and what was left out."""
+) -> tuple[pd.DataFrame, np.ndarray, tuple, Response, dict[str, int], dict[str, tuple]]:
+    """Return rows to fit, response codes, labels, family, what was left out, own labels."""
     import pandas as pd
 
     response, missing = str(formula.response), options.get("missing", "error")
@@ -299,8 +300,9 @@ def _checked(
         dropped |= more
     y, labels, family = encode_family(frame, response, family, options.get("reference"))
     refuse_impossible(y, frame, response, family)
+    own_labels: dict[str, tuple] = {}
     if options.get("by_item") and len(labels) > 2 and item is not None:
-        y, more = settle_unused(y, frame[item], labels, options.get("unused", "error"))
+        y, more, own_labels = settle_unused(y, frame[item], labels, options.get("unused", "error"))
         dropped |= more
     if free_items and item is not None:
         extreme = options.get("extreme", "error")
@@ -316,4 +318,5 @@ def _checked(
         for name in frame.columns
         if isinstance(frame[name].dtype, pd.CategoricalDtype)
     }
-    return frame.assign(**present).reset_index(drop=True), y, labels, family, dropped
+    frame = frame.assign(**present).reset_index(drop=True)
+    return frame, y, labels, family, dropped, own_labels

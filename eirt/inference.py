@@ -25,7 +25,8 @@ def compare(*fits: Fit) -> pd.DataFrame:
         chi2 = 2 (log L_larger - log L_smaller)
 
     Each fit is tested against the largest earlier one that it contains. One added variance (and
-    its covariances) is tested by the even mixture of chi-squares that holds at the boundary.
+    its covariances) is tested by the even mixture of chi-squares that holds at the boundary; so is
+    a parameter at whose bound one family is another (negative binomial against Poisson).
 
     Args:
         fits: two fits or more.
@@ -88,12 +89,18 @@ def likelihood_ratio(small: Fit, large: Fit) -> dict[str, object]:
 
     statistic = max(2 * (large.loglik - small.loglik), 0.0)
     df = large.n_params - small.n_params
-    added = _n_scales(large) - _n_scales(small)
+    added = _n_scales(large) - _n_scales(small) + (_beyond(small, large) or 0)
     p = float(chdtrc(df, statistic))
     if added == 1:
         lower = float(chdtrc(df - 1, statistic)) if df > 1 else float(statistic <= 0)
         p = (p + lower) / 2
     return {"against": small.name, "chi2": statistic, "df": df, "p": p}
+
+
+def _beyond(small: Fit, large: Fit) -> int | None:
+    """Return how many extra parameters reach a bound at the smaller family, None if it is none."""
+    beyond = large.model.response.beyond(small.model.response)
+    return None if beyond is None else beyond * large.model.n_sets
 
 
 def _n_scales(fit: Fit) -> int:
@@ -108,7 +115,7 @@ def nested_in(small: Fit, large: Fit) -> bool:
     Fixed parts are compared by the spaces that their columns span over the responses; random
     parts by group and effects; slopes by kind (unit or common, then free).
     """
-    if small.n_params >= large.n_params or small.model.response != large.model.response:
+    if small.n_params >= large.n_params or _beyond(small, large) is None:
         return False
     if small.likelihood.name != large.likelihood.name and not (
         {small.likelihood.name, large.likelihood.name} <= {"Quadrature", "Reduced", "Nested"}

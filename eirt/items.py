@@ -5,13 +5,9 @@ from __future__ import annotations
 import dataclasses
 from typing import TYPE_CHECKING
 
-import jax
-import jax.numpy as jnp
 import numpy as np
-from jaxtyping import Float
 
 from eirt._config import double_precision
-from eirt.model import Cell, cell_data
 from eirt.results import Fit
 from eirt.tables import difference, local_factor, standings
 
@@ -77,26 +73,3 @@ def easiness_of_local(fit: Fit) -> tuple[np.ndarray, np.ndarray]:
     derivative = difference(easiness, fit.psi)
     variance = np.einsum("ni,ij,nj->n", derivative, fit.free_covariance, derivative) + spread
     return easiness(fit.psi), np.sqrt(variance)
-
-
-@double_precision
-def extra_parameters(fit: Fit) -> Float[np.ndarray, "I n_aux"]:
-    """Return the extra parameters of the response of every item, as its density reads them.
-
-    Features and random effects of items that move them are included.
-
-    >>> import eirt
-    >>> extra_parameters(eirt.rsm(eirt.load("verbagg")))[:2].round(2)
-    array([[ 0.  , -0.58],
-           [ 0.  , -0.58]])
-    """
-    design, model = fit.design, fit.model
-    fit.require_items(first=False)
-    first = np.unique(design.cell_item, return_index=True)[1]
-    params, others = model.unpack(jnp.asarray(fit.full)), jnp.asarray(fit.moments.others)
-
-    def one(cell: Cell) -> jax.Array:
-        own = others[cell.places] if others.size else jnp.zeros(cell.places.shape)
-        return model.cell_parameters(params, cell, own).aux
-
-    return np.asarray(jax.vmap(one)(jax.tree.map(lambda leaf: leaf[first], cell_data(design))))

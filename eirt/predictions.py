@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 import jax
@@ -22,7 +23,8 @@ from eirt.results import Fit
 if TYPE_CHECKING:
     import pandas as pd
 
-SCALES = ("probability", "response", "logit", "link", "odds")
+Expected = Callable[[Array, Array], Array]  # of the response, given eta and extra parameters
+SCALES = ("probability", "response", "categories", "logit", "link", "odds")
 
 
 @double_precision
@@ -37,16 +39,17 @@ def predict(
         fit: the fit.
         new: a frame with the columns of the formula (default: the data, in their order). Levels
             that the fit has not seen get an effect of zero.
-        scale: "probability" or "response" (the expected response), "link" or "logit" (the linear
-            predictor), "odds" (its exponential).
+        scale: "probability" or "response" (the expected response), "categories" (the probability
+            of each), "link" or "logit" (the linear predictor), "odds" (its exponential).
         effects: "conditional" on the estimated random effects, "average" over their distribution,
             "zero" for a person and item whose effects are zero.
 
     Returns:
-        One value per row.
+        One value per row; of categories, one per row and category, in the order of
+        `fit.design.labels`.
 
     Raises:
-        ValueError: for an unknown scale or effects.
+        ValueError: for an unknown scale or effects, or categories where there are none.
         FormulaError: if `new` lacks a column.
 
     Source: Zeger, Liang & Albert (1988) for population-averaged predictions.
@@ -65,7 +68,25 @@ def predict(
     if scale in ("link", "logit", "odds"):
         eta = np.asarray(_spread(fit, rows, effects == "conditional")[0].location)
         return np.exp(eta) if scale == "odds" else eta
-    return np.asarray(_mean(fit, rows, effects))
+    if scale == "categories":
+        return np.asarray(_mean(fit, rows, effects, _category_probabilities(fit)))
+    return np.asarray(_mean(fit, rows, effects, fit.model.response.mean))
+
+
+def _category_probabilities(fit: Fit) -> Expected:
+    """Return the function that gives the probability of each category."""
+    response, labels = fit.model.response, fit.design.labels
+    if not labels:
+        raise ValueError(
+            f"Responses of {type(response).__name__} are no categories; scale='response' predicts "
+            "their mean."
+        )
+
+    def probabilities(eta: Array, aux: Array) -> Array:
+        codes = jnp.arange(len(labels), dtype=eta.dtype)
+        return jnp.exp(jax.vmap(response.log_prob, (0, None, None))(codes, eta, aux))
+
+    return probabilities
 
 
 class Rows(NamedTuple):
@@ -176,25 +197,26 @@ def _spread(fit: Fit, rows: Rows, conditional: bool) -> tuple[CellParameters, Ar
     return jax.vmap(one)(rows.cell, rows.person, keep * rows.own, keep * rows.effects)
 
 
-def _mean(fit: Fit, rows: Rows, effects: str) -> Array:
-    """Return E(y), given effects or averaged over their distribution."""
+def _mean(fit: Fit, rows: Rows, effects: str, of: Expected) -> Array:
+    """Return expected values by row, given effects or averaged over their distribution."""
     cells, variance = _spread(fit, rows, effects == "conditional")
     if effects != "average":
-        return jax.vmap(fit.model.response.mean)(cells.location, cells.aux)
+        return jax.vmap(of)(cells.location, cells.aux)
     line = gauss_hermite_grid(41)
     q = rows.own.shape[1]
     own = gauss_hermite_grid(1 if fit.model.moved == 1 else {1: 15, 2: 9, 3: 7}.get(q, 3), q)
     if fit.model.moved == 1:
         variance = variance + _own_variance(fit, rows)
-    total = jnp.zeros(len(variance))
+    total: Array | float = 0.0
     for node, log_weight in zip(own.nodes, own.log_weights, strict=True):
         there = rows._replace(own=jnp.broadcast_to(jnp.asarray(node), rows.own.shape))
         cells, by_persons = _spread(fit, there._replace(effects=0 * rows.effects), True)
         sd = jnp.sqrt(variance if fit.model.moved == 1 else by_persons)
         at = cells.location[:, None] + sd[:, None] * line.nodes[:, 0]
-        means = jax.vmap(jax.vmap(fit.model.response.mean, (0, None)))(at, cells.aux)
-        total = total + jnp.exp(log_weight) * (means @ jnp.exp(line.log_weights))
-    return total
+        means = jax.vmap(jax.vmap(of, (0, None)))(at, cells.aux)
+        weights = jnp.exp(log_weight + line.log_weights)
+        total = total + jnp.tensordot(means, weights, axes=(1, 0))
+    return jnp.asarray(total)
 
 
 def _own_variance(fit: Fit, rows: Rows) -> Array:
@@ -243,7 +265,10 @@ def feature_effects(fit: Fit) -> pd.DataFrame:
         x = rows.cell.x[:, j] if about_persons is None else rows.person.covariates[:, about_persons]
         indicator = set(np.unique(np.asarray(x))) <= {0.0, 1.0}
         low, high = (0.0 * x, 0.0 * x + 1.0) if indicator else (x, x + 1.0)
-        means = [_mean(fit, _set(rows, j, about_persons, at), "average") for at in (low, high)]
+        means = [
+            _mean(fit, _set(rows, j, about_persons, at), "average", fit.model.response.mean)
+            for at in (low, high)
+        ]
         changes.append((name, float(jnp.mean(means[1] - means[0]))))
     change = pd.DataFrame(changes, columns=["term", "probability"])
     table = fit.fixed.merge(change, on="term").rename(columns={"estimate": "logit"})

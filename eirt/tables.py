@@ -10,6 +10,7 @@ import jax.numpy as jnp
 import numpy as np
 from jaxtyping import Float
 
+from eirt._compiled import compiled
 from eirt._config import double_precision
 from eirt.covariances import Covariance
 from eirt.design import Design
@@ -17,7 +18,7 @@ from eirt.effects import EASINESS, Linear
 from eirt.extras import answers
 from eirt.factors import constant_within
 from eirt.likelihood.incidence import person_data
-from eirt.model import Cell, Standing, cell_data
+from eirt.model import Cell, Model, Standing, cell_data
 from eirt.terms import Term
 
 if TYPE_CHECKING:
@@ -30,19 +31,21 @@ FARTHEST = 1e5  # threshold of a category that there is
 
 
 class ItemParameters(NamedTuple):
-    """Easiness, slope and thresholds of every item, with their joint covariance.
+    """Easiness, slope and extra parameters of every item, with their joint covariance.
 
     Attributes:
         easiness: the predictor of a person of average ability (all covariates of persons zero).
         slope: discrimination with respect to the first dimension of ability.
+        aux: extra parameters of the response, as its density reads them.
         thresholds: what the predictor must outweigh to reach each higher category; beyond FARTHEST
             where the item does not have it.
-        covariance: of all easinesses, then all slopes, then the thresholds of each item.
+        covariance: of all easinesses, then all slopes, then the extra parameters of each item.
         derivative: of all in the free parameters.
     """
 
     easiness: Float[np.ndarray, " I"]
     slope: Float[np.ndarray, " I"]
+    aux: Float[np.ndarray, "I n_aux"]
     thresholds: Float[np.ndarray, "I K"]
     covariance: Float[np.ndarray, "n n"]
     derivative: Float[np.ndarray, "n F"]
@@ -227,34 +230,38 @@ def _effect_table(
 
 @double_precision
 def item_parameters(fit: Fit) -> ItemParameters:
-    """Return easiness, slope and thresholds of every item with their joint covariance.
+    """Return easiness, slope and extra parameters of every item with their joint covariance.
 
     Random residuals of items are at their modes.
     """
-    items = _item_cells(fit)
+    items, others = _item_cells(fit), jnp.asarray(fit.moments.others)
+    described = _described(fit.model, jnp.asarray(fit.full), others, items)
+    values, by_full, by_others = map(np.asarray, described)
+    derivative, covariance = propagate(fit, by_full, by_others)
+    n = len(items.item)
+    aux = values[2 * n :].reshape(n, -1)
+    thresholds = np.asarray(jax.vmap(fit.model.response.thresholds)(jnp.asarray(aux)))
+    return ItemParameters(values[:n], values[n : 2 * n], aux, thresholds, covariance, derivative)
+
+
+@compiled(0)
+def _described(model: Model, full: jax.Array, u: jax.Array, items: Cell) -> tuple[jax.Array, ...]:
+    """Return what `item_parameters` tells, and its derivatives in parameters and global effects."""
 
     def described(full: jax.Array, u: jax.Array) -> jax.Array:
+        params = model.unpack(full)
+
         def one(cell: Cell) -> jax.Array:
             own = u[cell.places] if u.size else jnp.zeros(cell.places.shape)
-            params = fit.model.unpack(full)
-            found = fit.model.predictors(params, cell, own)
-            steep = fit.model.slopes(found)
+            found = model.predictors(params, cell, own)
+            steep = model.slopes(found)
             both = jnp.stack([found[EASINESS], steep[0] if steep.size else jnp.ones(())])
-            aux = fit.model.cell_parameters(params, cell, own).aux
-            return jnp.concatenate([both, fit.model.response.thresholds(aux)])
+            return jnp.concatenate([both, model.cell_parameters(params, cell, own).aux])
 
         every = jax.vmap(one)(items)
         return jnp.concatenate([every[:, :2].T.ravel(), every[:, 2:].ravel()])
 
-    full, others = jnp.asarray(fit.full), jnp.asarray(fit.moments.others)
-    values, jacobian = value_and_jacobian(lambda at: described(at, others), full)
-    by_others = np.zeros((len(values), others.size))
-    if others.size:
-        _, by_others = value_and_jacobian(lambda u: described(full, u), others)
-    derivative, covariance = propagate(fit, jacobian, by_others)
-    n = len(items.item)
-    thresholds = values[2 * n :].reshape(n, -1)
-    return ItemParameters(values[:n], values[n : 2 * n], thresholds, covariance, derivative)
+    return described(full, u), *jax.jacfwd(described, (0, 1))(full, u)
 
 
 @double_precision

@@ -142,6 +142,11 @@ def test_gaps_between_categories_are_closed(va):
     fit = eirt.pcm(shifted, unused="close")
     assert fit.loglik == pytest.approx(-6319.7334, abs=1e-3)
     assert fit.design.dropped == {"unused categories of items, closed": 1}
+    table = fit.difficulty().groupby("item")["threshold"].agg(list)
+    assert table["S1DoScold"] == [2, 3]
+    assert table["S1DoCurse"] == [1, 2]
+    data = fit.plot("categories", items="S1DoScold").data
+    assert list(data["category"].unique()) == [1, 2, 3]
 
 
 def test_features_explain_where_items_are(va):

@@ -88,6 +88,37 @@ def test_features_of_groups_are_tested_on_groups():
     assert found.loc["w", "lower"] == pytest.approx(there["lower"])
 
 
+def test_families_within_others():
+    """At the bound of a parameter the statistic is zero half of the time (Self & Liang, 1987)."""
+    poisson, negative = eirt.Poisson(), eirt.NegativeBinomial()
+    assert negative.beyond(poisson) == 1
+    assert poisson.beyond(negative) is None
+    assert eirt.ZeroInflated(poisson).beyond(poisson) == 1
+    assert eirt.ZeroInflated(negative).beyond(poisson) == 2
+    assert eirt.ZeroInflated(negative).beyond(eirt.ZeroInflated(poisson)) == 1
+    assert eirt.Hurdle(negative).beyond(eirt.Hurdle(poisson)) == 1
+    assert eirt.Hurdle(poisson).beyond(poisson) is None
+    assert eirt.BetaBinomial(4).beyond(eirt.Binomial(4)) == 1
+    assert eirt.BetaBinomial(4).beyond(eirt.Binomial(5)) is None
+    assert eirt.Nominal(3).beyond(eirt.Adjacent(3)) == 0
+    assert eirt.Guessing().beyond(eirt.Bernoulli()) == 1
+    assert eirt.Guessing().beyond(eirt.Guessing(0.25)) == 0
+    assert eirt.Guessing(upper=None).beyond(eirt.Guessing()) == 1
+    assert eirt.Guessing(0.25).beyond(eirt.Guessing()) is None
+    assert eirt.Guessing().beyond(eirt.Bernoulli("probit")) is None
+
+
+def test_a_family_against_a_special_case():
+    ticks = eirt.load("grouseticks")
+    fits = [
+        eirt.eirm(ticks, "TICKS ~ YEAR + (1 | BROOD)", family=family)
+        for family in (eirt.Poisson(), eirt.NegativeBinomial())
+    ]
+    test = eirt.compare(*fits).iloc[1]
+    assert test["df"] == 1
+    assert test["p"] == pytest.approx(scipy.stats.chi2.sf(test["chi2"], 1) / 2)
+
+
 def test_features_need_residuals_of_items(fits):
     with pytest.raises(eirt.DataError, match="no random residuals of items"):
         fits("lltm").feature_tests()

@@ -253,7 +253,7 @@ def test_expected_scores_and_their_bands(graded, va):
     score = reached.sum(axis=1)
     np.testing.assert_allclose(data["score"], score)
     steep = reached * (1 - reached)
-    gradient = np.column_stack([steep.sum(1), steep.sum(1) * data["theta"], -steep])
+    gradient = np.column_stack([steep.sum(1), steep.sum(1) * data["theta"], steep])  # of intercepts
     own = [place, place + 24, 48 + 2 * place, 49 + 2 * place]
     covariance = found.covariance[np.ix_(own, own)]
     se = np.sqrt(np.einsum("ti,ij,tj->t", gradient, covariance, gradient))
@@ -265,6 +265,23 @@ def test_expected_scores_and_their_bands(graded, va):
     assert mean == pytest.approx(va.loc[va["item"] == item, "resp"].cat.codes.mean())
     figure = plot(graded, "icc", items=[item]).figure
     assert figure.get_supylabel() == "Expected resp (no = 0 ... yes = 2)"
+
+
+@pytest.mark.parametrize("door", ["nominal", "three_pl"])
+def test_expected_scores_are_sums_over_categories(va, door):
+    """Families whose curves have other parameters than thresholds, or none."""
+    if door == "nominal":
+        fit = eirt.nominal(va)
+    else:
+        priors = {"logit_guessing": eirt.Normal(-1.4, 0.5)}
+        fit = eirt.three_pl(eirt.load("lsat7"), wide=True, priors=priors)
+    curves, every = plot(fit, "icc").data, plot(fit, "categories").data
+    code = every["category"].map({label: k for k, label in enumerate(fit.design.labels)})
+    summed = (code * every["probability"]).groupby([every["item"], every["theta"]]).sum()
+    own = curves.set_index(["item", "theta"])
+    np.testing.assert_allclose(own.iloc[:, 0], summed[own.index])
+    assert (own["lower"] < own.iloc[:, 0]).all()
+    assert (own.iloc[:, 0] < own["upper"]).all()
 
 
 # ---- curves of categories --------------------------------------------------------------------
@@ -347,7 +364,7 @@ def test_fits_without_items_are_refused(va):
 def test_families_without_such_curves_are_refused(short):
     data = pd.DataFrame({"a": [3, 5, 2, 9], "b": [1, 2, 0, 4], "c": [4, 4, 3, 7]})
     counts = eirt.poisson_counts(data, wide=True)
-    with pytest.raises(ValueError, match="need binary or ordered responses; these are Poisson"):
+    with pytest.raises(ValueError, match="need responses in categories; these are Poisson"):
         plot(counts, "icc")
     with pytest.raises(ValueError, match="need responses in categories; these are Poisson"):
         plot(counts, "categories")

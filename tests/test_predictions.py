@@ -1,6 +1,7 @@
 """Predictions at the data and at new rows."""
 
 import numpy as np
+import pandas as pd
 import pytest
 
 import eirt
@@ -65,3 +66,25 @@ def test_refusals(va, fits):
         fit.predict(va.drop(columns="mode"))
     with pytest.raises(eirt.FormulaError, match="do not fit"):
         fit.predict(va.iloc[:2].assign(mode=["think", "want"]))
+
+
+def test_categories(va):
+    fit = eirt.grm(va, slopes="unit")
+    for effects in ("conditional", "average", "zero"):
+        table = fit.predict(scale="categories", effects=effects)
+        assert table.shape == (len(va), 3)
+        np.testing.assert_allclose(table.sum(axis=1), 1.0, rtol=1e-9)
+        np.testing.assert_allclose(table @ [0, 1, 2], fit.predict(effects=effects), rtol=1e-9)
+    average = fit.predict(scale="categories", effects="average")[va["item"] == "S1DoCurse"][0]
+    observed = va.loc[va["item"] == "S1DoCurse", "resp"].value_counts(normalize=True, sort=False)
+    np.testing.assert_allclose(average, observed[list(fit.design.labels)], atol=0.01)
+
+
+def test_binary_categories_and_none(fits):
+    fit = fits("nested")
+    table = fit.predict(scale="categories")
+    np.testing.assert_allclose(table[:, 1], fit.predict(), rtol=1e-12)
+    data = pd.DataFrame({"a": [3, 5, 2, 9], "b": [1, 2, 0, 4], "c": [4, 4, 3, 7]})
+    counts = eirt.poisson_counts(data, wide=True)
+    with pytest.raises(ValueError, match="Poisson are no categories; scale='response'"):
+        counts.predict(scale="categories")

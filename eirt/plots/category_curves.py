@@ -11,7 +11,6 @@ import numpy as np
 from jaxtyping import Array
 
 from eirt._config import double_precision
-from eirt.items import extra_parameters
 from eirt.plots.base import COLOURS, Picture, unit, written
 from eirt.plots.panels import abilities, choose, draw_panels
 from eirt.results import Fit
@@ -53,7 +52,7 @@ def categories(fit: Fit, items: Sequence[str] | None = None) -> Picture:
     frames = [
         pd.DataFrame({"item": item, "category": label, "theta": theta, "probability": values})
         for item, rows in zip(design.items[chosen], probability, strict=True)
-        for label, values in zip(design.labels, rows, strict=True)
+        for label, values in zip(design.labels_of(item), rows, strict=False)
         if values.any()
     ]
     data = pd.concat(frames, ignore_index=True)
@@ -80,8 +79,7 @@ def _probabilities(fit: Fit, chosen: np.ndarray, theta: np.ndarray) -> np.ndarra
     def one(eta: Array, aux: Array) -> Array:
         return jax.vmap(jax.vmap(log_prob, (None, 0, None)), (0, None, None))(codes, eta, aux)
 
-    aux = jnp.asarray(extra_parameters(fit)[chosen])
-    return np.exp(np.asarray(jax.vmap(one)(jnp.asarray(eta), aux)))
+    return np.exp(np.asarray(jax.vmap(one)(jnp.asarray(eta), jnp.asarray(found.aux[chosen]))))
 
 
 def _colours(n: int) -> list[str]:

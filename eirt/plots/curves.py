@@ -13,9 +13,9 @@ from jaxtyping import Array, Float
 from eirt._config import double_precision
 from eirt.plots.base import COLOURS, Picture, unit, written
 from eirt.plots.panels import abilities, choose, draw_panels
-from eirt.responses import Adjacent, Bernoulli, Cumulative, Sequential
+from eirt.responses.base import ABSENT
 from eirt.results import Fit
-from eirt.tables import FARTHEST, LEVEL
+from eirt.tables import LEVEL
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -36,17 +36,17 @@ def icc(fit: Fit, items: Sequence[str] | None = None, points: bool = True) -> Pi
     even from a true curve.
 
     Args:
-        fit: a fit of binary or ordered responses with items and one ability dimension.
+        fit: a fit of binary, ordered or nominal responses with items and one ability dimension.
         items: names of the items to draw, in this order; by default all, or 30 spread evenly over
             the order of difficulty.
         points: whether to draw the averages.
 
     Returns:
-        The picture. Its data: item, theta, probability (ordered: score), lower, upper; the frame's
-        `attrs["points"]` holds item, theta, proportion (ordered: mean) and n of each point.
+        The picture. Its data: item, theta, probability (several categories: score), lower, upper;
+        the frame's `attrs["points"]` holds item, theta, proportion (or mean) and n of each point.
 
     Raises:
-        ValueError: if responses are neither binary nor ordered, or an item is unknown.
+        ValueError: if responses are not categories, or an item is unknown.
 
     Source: Lord (1980); Hambleton, Swaminathan & Rogers (1991), chapter 4, for the points;
     Muraki (1993) for expected scores.
@@ -54,11 +54,10 @@ def icc(fit: Fit, items: Sequence[str] | None = None, points: bool = True) -> Pi
     import pandas as pd
 
     response, design = fit.model.response, fit.design
-    if not isinstance(response, Bernoulli | Cumulative | Adjacent | Sequential):
+    if not design.labels:
         raise ValueError(
-            "Item characteristic curves need binary or ordered responses; these are "
-            f"{type(response).__name__}. Families of categories have curves for each of them: "
-            "plot('categories')."
+            "Item characteristic curves need responses in categories; these are "
+            f"{type(response).__name__}."
         )
     chosen, note = choose(fit, items)
     persons = fit.persons()
@@ -106,16 +105,20 @@ def _curves(fit: Fit, chosen: np.ndarray, theta: np.ndarray) -> tuple[np.ndarray
     """Return the expected score, lower and upper limit, items x abilities."""
     from scipy.special import expit, ndtri
 
-    found, mean = fit.item_parameters, fit.model.response.mean
-    n, steps = found.thresholds.shape
-    ofs = [2 * n + chosen * steps + k for k in range(steps)]
-    places = np.stack([chosen, n + chosen, *ofs], axis=1)
-    values = np.concatenate([found.easiness, found.slope, found.thresholds.ravel()])[places]
+    found, response = fit.item_parameters, fit.model.response
+    n, size = found.aux.shape
+    places = np.stack(
+        [chosen, n + chosen, *(2 * n + chosen * size + k for k in range(size))], axis=1
+    )
+    values = np.concatenate([found.easiness, found.slope, found.aux.ravel()])[places]
     covariance = found.covariance[places[:, :, None], places[:, None, :]]
-    highest = np.maximum((values[:, 2:] < FARTHEST).sum(axis=1), 1.0)
+    codes = jnp.arange(float(len(fit.design.labels)))
+    likely = jax.vmap(jax.vmap(response.log_prob, (0, None, None)), (None, None, 0))
+    there = np.asarray(likely(codes, jnp.zeros(()), jnp.asarray(found.aux[chosen]))) > ABSENT / 2
+    highest = (there * np.asarray(codes)).max(axis=1)
 
     def position(own: Float[Array, " k"], top: Array, at: Array) -> Array:
-        share = jnp.clip(mean(own[0] + own[1] * at, -own[2:]) / top, TINY, 1 - TINY)
+        share = jnp.clip(response.mean(own[0] + own[1] * at, own[2:]) / top, TINY, 1 - TINY)
         return jnp.log(share) - jnp.log1p(-share)
 
     both = jax.vmap(jax.vmap(jax.value_and_grad(position), (None, None, 0)), (0, 0, None))

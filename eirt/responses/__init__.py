@@ -3,11 +3,10 @@
 from eirt.links import LINKS
 from eirt.responses.base import ABSENT, Response
 from eirt.responses.binary import Bernoulli, Guessing
+from eirt.responses.categories import Adjacent, Cumulative, Nominal, Sequential
 from eirt.responses.continuous import BetaProportion, Gamma, Gaussian, LogGaussian, Tobit
 from eirt.responses.counts import Hurdle, NegativeBinomial, Poisson, ZeroInflated
 from eirt.responses.mixed import Mixed
-from eirt.responses.nominal import Nominal
-from eirt.responses.ordered import Adjacent, Cumulative, Sequential
 from eirt.responses.proportions import BetaBinomial, Binomial
 
 RESPONSES: tuple[Response, ...] = (

@@ -97,6 +97,13 @@ class Response(abc.ABC):
         """Return which of `members` each response is of, given its columns."""
         return np.zeros(len(given[0]) if given else 1, int)
 
+    def beyond(self, smaller: "Response") -> int | None:
+        """Return how many extra parameters are at a bound where this is a smaller family.
+
+        None where the smaller family is no special case of this one.
+        """
+        return 0 if self == smaller else None
+
     def bind(self, n_categories: int) -> Self:
         """Return the family for a response with this many categories."""
         return self

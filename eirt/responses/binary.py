@@ -113,6 +113,16 @@ class Guessing(Response):
         asymptotes = {"guessing": self.lower, "ceiling": self.upper}
         return tuple(name for name, value in asymptotes.items() if value is None)
 
+    def beyond(self, smaller: Response) -> int | None:
+        if isinstance(smaller, Bernoulli):
+            smaller = Guessing(0.0, 1.0, smaller.link)
+        if not isinstance(smaller, Guessing) or smaller.link != self.link:
+            return None
+        pairs = [(smaller.lower, self.lower), (smaller.upper, self.upper)]
+        if any(value not in (None, before) for before, value in pairs):
+            return None
+        return sum(value is None and before in (0.0, 1.0) for before, value in pairs)
+
     @property
     def raw_names(self) -> tuple[str, ...]:
         return tuple(f"logit_{name}" for name in self.aux_names)

@@ -67,6 +67,9 @@ class NegativeBinomial(Count):
     0.5
     """
 
+    def beyond(self, smaller: Response) -> int | None:
+        return 1 if smaller == Poisson() else super().beyond(smaller)
+
     @property
     def n_aux(self) -> int:
         return 1
@@ -128,6 +131,9 @@ class ZeroAltered(Response):
     def given(self) -> tuple[str, ...]:
         return self.base.given
 
+    def beyond(self, smaller: Response) -> int | None:
+        return self.base.beyond(smaller.base) if type(smaller) is type(self) else None
+
     @property
     def support(self) -> str:
         return self.base.support
@@ -170,6 +176,10 @@ class ZeroInflated(ZeroAltered):
     >>> float(ZeroInflated(Poisson()).mean(jnp.asarray(0.0), jnp.asarray([0.25])))
     0.75
     """
+
+    def beyond(self, smaller: Response) -> int | None:
+        without = self.base.beyond(smaller)
+        return super().beyond(smaller) if without is None else without + 1
 
     def start_from(self, y: np.ndarray, *given: np.ndarray) -> np.ndarray:
         # half of the zeros are taken to be extra

@@ -117,6 +117,10 @@ class BetaBinomial(Binomial):
     0.2
     """
 
+    def beyond(self, smaller: Response) -> int | None:
+        binomial = smaller == Binomial(self.trials, self.link)
+        return 1 if binomial else super().beyond(smaller)
+
     @property
     def canonical(self) -> bool:
         return False
