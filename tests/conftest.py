@@ -99,6 +99,9 @@ RECIPES = {
     ),
     "lsat6": lambda va: eirt.two_pl(eirt.load("lsat6"), wide=True),
     "lsat7": lambda va: eirt.two_pl(eirt.load("lsat7"), wide=True),
+    "nested_ordered": lambda va: eirt.eirm(
+        va, f"resp ~ {FEATURES} + (1 | id) + (1 | item)", family=eirt.Cumulative()
+    ),
     "nested_null": lambda va: eirt.eirm(va, "r2 ~ 1 + (1 | id) + (1 | item)"),
     "nested_2d_person": lambda va: eirt.eirm(
         va, f"r2 ~ {FEATURES} + Anger + Gender + (0 + mode | id) + (1 | item)"

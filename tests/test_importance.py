@@ -18,9 +18,10 @@ RECIPE = {
     "random_item_gender": "nested_item_gender",
     "loading_mode": "nested_loading",
     "explained": "explained",
+    "ordered": "nested_ordered",
 }
 # fitted for other tests as well; the rest take ten seconds or more where nothing is compiled yet
-QUICK = {"lltm_error", "lltm_error_person", "slope_mode_error", "explained"}
+QUICK = {"lltm_error", "lltm_error_person", "slope_mode_error", "explained", "ordered"}
 TARGET = 0.05  # log-likelihood units
 
 
