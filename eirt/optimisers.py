@@ -16,7 +16,7 @@ from eirt.starts import rough_covariance
 FINISHED = 1e-16  # Newton decrement at which no digit is left to gain
 CLOSE = 1e-3  # largest gradient at which BFGS hands over to Newton
 GAINED = 1e-8  # gain of log-likelihood at which it hands over, too
-OLD = 1.0  # Newton decrement below which a cheap information serves for the next steps, too
+OLD = 0.5  # Newton decrement per parameter below which a cheap information serves on
 MOVED = 1e-7  # Newton decrement of a step that changes the information noticeably
 ROUNDING = 1e-12  # of a log-likelihood
 
@@ -51,9 +51,10 @@ class Newton(Optimiser):
 
     Where that is indefinite (far from the optimum) the complete-data information, which never
     is, gives the step: Fisher scoring of the complete data, an EM step to first order. Where the
-    exact information is dear, a cheaper one leads to the maximum and the exact one confirms it.
+    exact information is dear, a cheaper one leads to the maximum, kept and updated by BFGS once
+    steps are short, and the exact one confirms it.
 
-    Source: Louis (1982); Lange (1995) for the safe step.
+    Source: Louis (1982); Lange (1995) for the safe step; Nocedal & Wright (2006), eq. 6.19.
 
     >>> Newton(max_iterations=50).max_iterations
     50
@@ -71,8 +72,8 @@ class Newton(Optimiser):
                 report(terms.value, scaled_gradient(terms, objective.design.n_obs))
                 moved = None
                 if decrement > FINISHED:
-                    old = terms_of is not exact and decrement < OLD
-                    at = _with_old_information(objective, terms) if old else terms_of
+                    old = terms_of is not exact and decrement < OLD * len(psi)
+                    at = _with_secants(objective, psi, terms) if old else terms_of
                     moved = _halve_until_better(at, psi, terms, step)
                 if moved is not None:
                     psi, terms = moved
@@ -97,6 +98,28 @@ def _with_old_information(objective: Objective, terms: Terms) -> Callable[[np.nd
     def terms_of(psi: np.ndarray) -> Terms:
         value, gradient = objective.value_and_grad(psi)
         return terms._replace(value=value, gradient=gradient)
+
+    return terms_of
+
+
+def _with_secants(
+    objective: Objective, psi: np.ndarray, terms: Terms
+) -> Callable[[np.ndarray], Terms]:
+    """Return value and gradient at a point, with an information updated by what they tell."""
+    old = _with_old_information(objective, terms)
+
+    def terms_of(there: np.ndarray) -> Terms:
+        found = old(there)
+        step, change = there - psi, terms.gradient - found.gradient
+        if not step @ change > 0:
+            return found
+        before = terms.information @ step
+        information = (
+            terms.information
+            - np.outer(before, before) / (step @ before)
+            + np.outer(change, change) / (step @ change)
+        )
+        return found._replace(information=information)
 
     return terms_of
 

@@ -46,11 +46,14 @@ class Restriction(NamedTuple):
         >>> tied.collect(np.array([1.0, np.nan, 3.0])).tolist()
         [4.0]
         """
-        kept = np.flatnonzero(np.asarray(self.source) >= 0)
-        select = self.select[kept]
+        source = np.asarray(self.source)
+        kept = np.flatnonzero(source >= 0)
+        untied = np.array_equal(source[kept], np.arange(len(kept)))
         for axis in range(derivatives.ndim):
-            some = derivatives.take(kept, axis)
-            derivatives = np.moveaxis(np.tensordot(select, some, (0, axis)), 0, axis)
+            derivatives = derivatives.take(kept, axis)
+            if not untied:
+                summed = np.tensordot(self.select[kept], derivatives, (0, axis))
+                derivatives = np.moveaxis(summed, 0, axis)
         return derivatives
 
 

@@ -60,7 +60,8 @@ def start_values(model: Model, design: Design) -> np.ndarray:
         beta[design.person_columns] = gamma
         beta[np.array(design.x_names) == "(Intercept)"] -= centre @ gamma
     inflation = np.sqrt(1.0 + 0.35 * model.dimension)
-    fitted = np.sum(design.x_of(np.arange(design.n_obs)) * beta, axis=1)
+    fitted = (design.x @ beta)[design.obs_cell]
+    fitted += (design.person_x @ beta[design.person_columns])[design.obs_person]
     thetas = [
         effect.covariance.start(_start_sd(model, design, term, fitted, inflation))
         for effect, term in zip(model.effects, design.terms, strict=True)

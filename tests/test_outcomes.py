@@ -74,6 +74,29 @@ def test_four_pl_recovers_both_asymptotes(guessed):
     assert three.loglik < fit.loglik
 
 
+def test_three_pl_recovers_guessing():
+    """5,000 persons and 40 items: intervals of all three parameters cover what made the data."""
+    rng, n, k = np.random.default_rng(8), 5000, 40
+    steep, easy, low = rng.lognormal(0.2, 0.25, k), rng.normal(size=k), rng.beta(5, 17, k)
+    chance = 1 / (1 + np.exp(-steep * rng.normal(size=(n, 1)) - easy))
+    y = (rng.uniform(size=(n, k)) < low + (1 - low) * chance).astype(int)
+    fit = eirt.three_pl(long(y), guessing_prior=eirt.Beta(5, 17), check=False)
+    assert fit.converged
+    found, table = fit.response_parameters, fit.difficulty()
+    pairs = {
+        "guessing": (found["estimate"], found["se"], low),
+        "discrimination": (table["discrimination"], table["discrimination_se"], steep),
+        "difficulty": (table["difficulty"], table["se"], -easy / steep),
+    }
+    for estimate, se, true in pairs.values():
+        z = (estimate - true) / se
+        assert abs(z.mean()) < 3 / np.sqrt(k)
+        assert (z.abs() < 1.96).mean() > 0.85
+    assert np.corrcoef(found["estimate"], low)[0, 1] > 0.6
+    error, without_data = found["estimate"] - low, 5 / 22 - low
+    assert (error**2).mean() < 0.8 * (without_data**2).mean()
+
+
 def test_four_pl_drifts_off_without_priors():
     data = eirt.load("lsat7")
     with pytest.warns(eirt.ConvergenceWarning):
