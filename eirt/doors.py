@@ -60,7 +60,7 @@ class Options(TypedDict, total=False):
         anchors: by name, the value at which a parameter is fixed, or the name of the parameter to
             which it is tied.
         priors: priors (`Normal`, `LogNormal`, `Beta`) by parameter name, or for a kind:
-            "easiness", "discrimination", "aux" (guessing).
+            "easiness", "discrimination", "logit_guessing", ...
         progress: True shows every iteration, False none, None those of long fits.
         check: whether to estimate the likelihood's error; None does where it is cheap.
         name: what to call the fit in tables.

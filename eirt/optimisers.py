@@ -14,6 +14,7 @@ from eirt.progress import Progress
 from eirt.starts import rough_covariance
 
 FINISHED = 1e-16  # Newton decrement at which no digit is left to gain
+DRIFTING = 1e-8  # Newton decrement below which slow progress is a drift to infinity
 CLOSE = 1e-3  # largest gradient at which BFGS hands over to Newton
 GAINED = 1e-8  # gain of log-likelihood at which it hands over, too
 OLD = 0.5  # Newton decrement per parameter below which a cheap information serves on
@@ -64,17 +65,18 @@ class Newton(Optimiser):
         exact = objective.newton_terms
         terms_of = objective.quick_terms if objective.quick else exact
         terms = terms_of(psi)
-        iterations = 0
+        iterations, before = 0, np.inf
         interrupted = False
         try:
             while iterations < self.max_iterations:
                 step, decrement = newton_step(terms)
                 report(terms.value, scaled_gradient(terms, objective.design.n_obs))
                 moved = None
-                if decrement > FINISHED:
+                if not _finished(decrement, before):
                     old = terms_of is not exact and decrement < OLD * len(psi)
                     at = _with_secants(objective, psi, terms) if old else terms_of
                     moved = _halve_until_better(at, psi, terms, step)
+                before = decrement
                 if moved is not None:
                     psi, terms = moved
                     iterations += 1
@@ -87,6 +89,16 @@ class Newton(Optimiser):
         if terms_of is not exact:
             terms = exact(psi)
         return Solution(psi, terms, iterations, interrupted)
+
+
+def _finished(decrement: float, before: float) -> bool:
+    """Return whether there is nothing to gain, given the decrement of the step before.
+
+    Where a parameter goes to infinity (a logit of zero) steps shorten by a constant factor, as
+    they do for no maximum inside; what they gain is below any digit that matters.
+    """
+    drifting = before < DRIFTING and decrement > before / 10
+    return not decrement > FINISHED or drifting
 
 
 def _with_old_information(objective: Objective, terms: Terms) -> Callable[[np.ndarray], Terms]:
@@ -211,12 +223,13 @@ def _finish(objective: Objective, psi: np.ndarray, report: Progress, most: int =
 
     Each step with an old information costs one gradient instead of two per parameter.
     """
-    terms = objective.newton_terms(psi)
+    terms, before = objective.newton_terms(psi), np.inf
     for iteration in range(most):
         step, decrement = newton_step(terms)
         report(terms.value, scaled_gradient(terms, objective.design.n_obs))
-        if not decrement > FINISHED:
+        if _finished(decrement, before):
             return Solution(psi, terms, iteration)
+        before = decrement
         trial = _with_old_information(objective, terms)(psi + step)
         if not trial.value >= terms.value - ROUNDING * abs(trial.value):
             break

@@ -268,12 +268,15 @@ def _certificate(fit: Fit) -> dict[str, str]:
     )
     lines = [f"{'converged' if fit.converged else 'NOT converged'}: {numbers}", *found.failures]
     facts = {"Certificate": "\n".join(lines)}
+    extra = [name for name in fit.boundary if name in fit.names]
     pairs = [name for name in fit.boundary if " ~ " in name]
-    zeros = [name for name in fit.boundary if " ~ " not in name]
+    zeros = [name for name in fit.boundary if name not in (*extra, *pairs)]
     if zeros:
         facts["At zero"] = f"standard deviation of {', '.join(zeros)}"
     if pairs:
         facts["At a bound"] = f"correlation of {', '.join(pairs)} at one or minus one"
+    if extra:
+        facts["Infinite"] = f"{', '.join(extra)}: a simpler family fits as well; or give priors="
     return facts
 
 

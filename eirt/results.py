@@ -24,6 +24,7 @@ if TYPE_CHECKING:
 
     from eirt.plots import Picture
 
+FAR = 12.0  # a logit or logarithm that is as good as infinite
 BOUNDARY = 1e-3  # a standard deviation below it is called zero, a correlation so close to 1, one
 
 
@@ -151,10 +152,18 @@ class Fit:
 
     @property
     def boundary(self) -> tuple[str, ...]:
-        """Names of the standard deviations estimated as zero, and of the correlations as +-1."""
+        """Names of the standard deviations estimated as zero, and of the correlations as +-1.
+
+        Then of the extra parameters of the response that are at a bound of their range.
+        """
         table = self.random
         at_bound = (table["sd"] < BOUNDARY) | (table["correlation"].abs() > 1 - BOUNDARY)
-        return tuple(f"{row.group}|{row.term}" for row in table[at_bound].itertuples())
+        found = [f"{row.group}|{row.term}" for row in table[at_bound].itertuples()]
+        size, sets = self.model.response.n_aux, self.model.n_sets
+        first = len(self.names) - size * sets
+        places = [first + k * size + j for k in range(sets) for j in self.model.response.bounded]
+        far = [self.names[place] for place in places if abs(self.full[place]) > FAR]
+        return (*found, *far)
 
     # ---- tables --------------------------------------------------------------------------
 

@@ -72,6 +72,22 @@ def test_crossed_counts_converge_by_default():
     assert fit.loglik == pytest.approx(-987.7706, abs=1e-3)
 
 
+def test_lectures_of_a_department(reference):
+    """R's ordinal, Laplace: 4,708 ratings of 94 lecturers by 501 students, crossed and sparse."""
+    ratings, peer = eirt.load("insteval").query("dept == '10'"), reference("insteval")
+    formula = "y ~ service + lectage + studage + (1 | s) + (1 | d)"
+    fit = eirt.eirm(ratings, formula, family=eirt.Cumulative(), likelihood=eirt.Laplace())
+    assert fit.converged
+    assert fit.n_obs == peer["n"]
+    assert fit.loglik == pytest.approx(peer["logLik"], abs=1e-3)
+    assert fit.fixed["estimate"].tolist() == pytest.approx(list(peer["fixed"].values()), abs=1e-3)
+    assert fit.fixed["se"].tolist() == pytest.approx(list(peer["se"].values())[4:], rel=0.01)
+    thresholds = -fit.response_parameters["estimate"]
+    assert thresholds.tolist() == pytest.approx(list(peer["thresholds"].values()), abs=1e-3)
+    sds = fit.random.set_index("group")["sd"]
+    assert sds[["s", "d"]].tolist() == pytest.approx([peer["sd"]["s"], peer["sd"]["d"]], rel=0.001)
+
+
 def test_bitterness_of_wine():
     """Published for R's ordinal: Christensen (2018), clm and clmm with Laplace and 10 nodes."""
     wine, formula, family = eirt.load("wine"), "rating ~ temp + contact", eirt.Cumulative()

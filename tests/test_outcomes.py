@@ -35,6 +35,9 @@ def test_three_pl_of_mirt(reference):
     peer, data = reference("mirt_datasets")["lsat7"], eirt.load("lsat7")
     free = eirt.three_pl(data, wide=True)
     assert peer["pl3"]["logLik"] <= free.loglik <= peer["pl3"]["logLik"] + 1e-3
+    assert free.converged
+    assert free.boundary == tuple(f"logit_guessing[Q{k}]" for k in (1, 3, 4, 5))
+    assert "logit_guessing[Q5]: a simpler family fits as well" in " ".join(str(free).split())
     fit = eirt.three_pl(data, wide=True, guessing_prior=eirt.Normal(-1.4, 0.7))
     assert fit.converged
     assert fit.loglik == pytest.approx(peer["pl3_prior"]["logLik"], abs=1e-3)

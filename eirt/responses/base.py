@@ -70,6 +70,11 @@ class Response(abc.ABC):
         return ()
 
     @property
+    def bounded(self) -> tuple[int, ...]:
+        """Which extra parameters may end at a bound, their unconstrained form at infinity."""
+        return ()
+
+    @property
     def levels(self) -> dict[str, tuple[str, ...]]:
         """What the columns hold that are given by name: they are read as codes."""
         return {}

@@ -113,6 +113,10 @@ class Guessing(Response):
         asymptotes = {"guessing": self.lower, "ceiling": self.upper}
         return tuple(name for name, value in asymptotes.items() if value is None)
 
+    @property
+    def bounded(self) -> tuple[int, ...]:
+        return tuple(range(self.n_aux))
+
     def beyond(self, smaller: Response) -> int | None:
         if isinstance(smaller, Bernoulli):
             smaller = Guessing(0.0, 1.0, smaller.link)

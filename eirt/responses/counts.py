@@ -71,6 +71,14 @@ class NegativeBinomial(Count):
         return 1 if smaller == Poisson() else super().beyond(smaller)
 
     @property
+    def bounded(self) -> tuple[int, ...]:
+        return (0,)
+
+    @property
+    def raw_names(self) -> tuple[str, ...]:
+        return ("log_size",)
+
+    @property
     def n_aux(self) -> int:
         return 1
 
@@ -128,11 +136,19 @@ class ZeroAltered(Response):
         return (*self.base.aux_names, "zero")
 
     @property
+    def raw_names(self) -> tuple[str, ...]:
+        return (*self.base.raw_names, "logit_zero")
+
+    @property
     def given(self) -> tuple[str, ...]:
         return self.base.given
 
     def beyond(self, smaller: Response) -> int | None:
         return self.base.beyond(smaller.base) if type(smaller) is type(self) else None
+
+    @property
+    def bounded(self) -> tuple[int, ...]:
+        return (*self.base.bounded, self.base.n_aux)
 
     @property
     def support(self) -> str:

@@ -80,6 +80,10 @@ class Mixed(Response):
         return tuple(at + place for family, at in self._places() for place in family.later)
 
     @property
+    def bounded(self) -> tuple[int, ...]:
+        return tuple(at + place for family, at in self._places() for place in family.bounded)
+
+    @property
     def given(self) -> tuple[str, ...]:
         more = [column for family in self.members for column in family.given]
         return (self.column, *dict.fromkeys(more))

@@ -122,12 +122,20 @@ class BetaBinomial(Binomial):
         return 1 if binomial else super().beyond(smaller)
 
     @property
+    def bounded(self) -> tuple[int, ...]:
+        return (0,)
+
+    @property
     def canonical(self) -> bool:
         return False
 
     @property
     def residual_variance(self) -> float:
         return float("nan")
+
+    @property
+    def raw_names(self) -> tuple[str, ...]:
+        return ("log_precision",)
 
     @property
     def n_aux(self) -> int:
