@@ -2,11 +2,18 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    import pandas as pd
 
 DECREMENT_LIMIT = 1e-6  # log-likelihood units still to gain
 EIGENVALUE_LIMIT = 1e-8  # of the information scaled to unit diagonal
 QUADRATURE_LIMIT = 1e-2  # log-likelihood units
+BOUNDARY = 1e-3  # a standard deviation below it is called zero, a correlation so close to 1, one
+FAR = 12.0  # a logit or logarithm that is as good as infinite
 
 
 @dataclass(frozen=True)
@@ -68,3 +75,15 @@ class Certificate:
     def converged(self) -> bool:
         """Whether all holds."""
         return not self.failures
+
+
+def at_bounds(random: pd.DataFrame, extra: Mapping[str, float]) -> tuple[str, ...]:
+    """Return the names of what was estimated at a bound of its range.
+
+    Args:
+        random: standard deviations and correlations, as of `fit.random`.
+        extra: unconstrained parameters that are infinite at their bounds, by name.
+    """
+    close = (random["sd"] < BOUNDARY) | (random["correlation"].abs() > 1 - BOUNDARY)
+    found = tuple(f"{row.group}|{row.term}" for row in random[close].itertuples())
+    return (*found, *(name for name, value in extra.items() if abs(value) > FAR))

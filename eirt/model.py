@@ -167,6 +167,13 @@ class Model:
             self.n_sets * self.response.n_aux,
         )
 
+    @property
+    def bounded_places(self) -> tuple[int, ...]:
+        """Where parameters stand that are infinite at a bound of what they constrain."""
+        size, first = self.response.n_aux, sum(self.sizes[:-1])
+        starts = range(first, first + self.n_sets * size, size or 1)
+        return tuple(start + place for start in starts for place in self.response.bounded)
+
     def unpack(self, full: Float[Array, " P"]) -> Params:
         """Cut the parameter vector into its parts."""
         ends = np.cumsum(self.sizes)

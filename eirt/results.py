@@ -10,7 +10,7 @@ import numpy as np
 
 from eirt import tables
 from eirt._config import double_precision
-from eirt.certificate import Certificate
+from eirt.certificate import Certificate, at_bounds
 from eirt.design import Design
 from eirt.errors import ConvergenceWarning, DataError, listing, warn_caller
 from eirt.likelihood import Likelihood, Objective
@@ -23,9 +23,6 @@ if TYPE_CHECKING:
     import pandas as pd
 
     from eirt.plots import Picture
-
-FAR = 12.0  # a logit or logarithm that is as good as infinite
-BOUNDARY = 1e-3  # a standard deviation below it is called zero, a correlation so close to 1, one
 
 
 @dataclass(frozen=True, eq=False)
@@ -156,14 +153,8 @@ class Fit:
 
         Then of the extra parameters of the response that are at a bound of their range.
         """
-        table = self.random
-        at_bound = (table["sd"] < BOUNDARY) | (table["correlation"].abs() > 1 - BOUNDARY)
-        found = [f"{row.group}|{row.term}" for row in table[at_bound].itertuples()]
-        size, sets = self.model.response.n_aux, self.model.n_sets
-        first = len(self.names) - size * sets
-        places = [first + k * size + j for k in range(sets) for j in self.model.response.bounded]
-        far = [self.names[place] for place in places if abs(self.full[place]) > FAR]
-        return (*found, *far)
+        extra = self.model.bounded_places
+        return at_bounds(self.random, {self.names[k]: float(self.full[k]) for k in extra})
 
     # ---- tables --------------------------------------------------------------------------
 

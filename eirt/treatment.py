@@ -9,13 +9,14 @@ import numpy as np
 from jaxtyping import Float
 
 from eirt import frames, tables
+from eirt.certificate import BOUNDARY
 from eirt.doors import one_sided
 from eirt.errors import DataError, listing, nearest
 from eirt.explanatory import eirm
 from eirt.inference import likelihood_ratio
 from eirt.plots.intervals import Band, draw_intervals
 from eirt.report import frame_text
-from eirt.results import BOUNDARY, Fit
+from eirt.results import Fit
 
 if TYPE_CHECKING:
     import pandas as pd

@@ -18,7 +18,7 @@ import numpy as np
 from jaxtyping import Array, Float, Int
 
 from eirt._compiled import compiled
-from eirt._math import Grid, over_blocks
+from eirt._math import Grid, over_blocks, rounded_up
 from eirt.design import Design
 from eirt.factors import combine, first_of
 from eirt.likelihood.ability import node_statistics
@@ -89,37 +89,43 @@ def _at_zero(response: Response, values: Float[Array, " n"]) -> Float[Array, " n
 
 
 def canonical_incidence(model: Model, design: Design) -> Canonical:
-    """Return the responses as a table of persons x cells."""
+    """Return the responses as a table of persons x cells.
+
+    Rows of no weight round their number up: data of about this size share a compiled program.
+    """
     found = aligned_responses(design)
     base = np.full(found.y.shape[1], design.y[0])
     y = np.asarray(found.y)
     values = np.unique(design.row_y)
     known = np.asarray(_at_zero(model.response, values))
     constant = (known - known[values == base[0]])[np.searchsorted(values, y)].sum(axis=1)
-    if not design.complete:
-        return Canonical(
-            jnp.asarray(y),
-            found.present,
-            jnp.asarray(base),
-            jnp.asarray(constant),
-            found.weight,
-            found.person,
-            jnp.arange(len(y)),
-        )
-    group = _alike(model, design, y, found.person)
-    size, first = np.bincount(group), first_of(group)
+    group, weight = np.arange(len(y)), np.ones(len(y))
+    first = group
+    present: Array | None = found.present
+    if design.complete:
+        group = _alike(model, design, y, found.person)
+        weight, first, present = np.bincount(group).astype(float), first_of(group), None
 
-    def mean(values: np.ndarray) -> Array:
+    def mean(values: np.ndarray) -> np.ndarray:
+        if len(weight) == len(values):  # nobody is like another
+            return values[first]
         sums = [np.bincount(group, column) for column in values.T]
-        return jnp.asarray(np.stack(sums, axis=1) / size[:, None])
+        return np.stack(sums, axis=1) / weight[:, None]
+
+    y, constant = mean(y), mean(constant[:, None])[:, 0]
+    more = rounded_up(len(y)) - len(y)
+
+    def padded(values: Array | np.ndarray) -> Array:
+        none = np.zeros((more, *values.shape[1:]), values.dtype)
+        return jnp.concatenate([jnp.asarray(values), none])
 
     return Canonical(
-        mean(y),
-        None,
+        jnp.concatenate([jnp.asarray(y), jnp.broadcast_to(base, (more, len(base)))]),
+        None if present is None else padded(present),
         jnp.asarray(base),
-        mean(constant[:, None])[:, 0],
-        jnp.asarray(size, float),
-        jax.tree.map(lambda leaf: leaf[first], found.person),
+        padded(constant),
+        padded(weight),
+        jax.tree.map(lambda leaf: padded(leaf[first]), found.person),
         jnp.asarray(group),
     )
 
