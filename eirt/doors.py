@@ -16,7 +16,15 @@ from eirt.errors import DataError, FormulaError
 from eirt.extras import on_thresholds
 from eirt.factors import pruned
 from eirt.fit import fit
-from eirt.formula import Formula, RandomTerm, formula_columns, parse, require_variables, variables
+from eirt.formula import (
+    Formula,
+    RandomTerm,
+    formula_columns,
+    offset_columns,
+    one_sided,
+    require_variables,
+    variables,
+)
 from eirt.identification import identify
 from eirt.likelihood import Likelihood, Prior
 from eirt.model import Model, part_sizes
@@ -164,18 +172,6 @@ def explain_terms(
     return slope, explained
 
 
-def one_sided(formula: str, parameter: str) -> Formula:
-    """Read '~ features'.
-
-    Raises:
-        FormulaError: if there is a left-hand side.
-    """
-    found = parse(formula if "~" in formula else f"~ {formula}")
-    if found.response is not None:
-        raise FormulaError(f"{parameter}={formula!r} has no left-hand side: '~ {found.fixed}'.")
-    return found
-
-
 def titled(name: str, ability: str | None) -> str:
     """Name a model after what it holds."""
     return f"{name} + ability covariates" if ability else name
@@ -185,17 +181,17 @@ def with_persons(
     asked: Formula, person: str, ability: str | None, response: str, options: Options
 ) -> Formula:
     """Add the persons' random effect and covariates to an item formula."""
-    fixed = asked.fixed
+    fixed, offsets = asked.fixed, asked.offsets
     for text in (ability, options.get("group")):
         if text is not None:
             extra = one_sided(text, "ability")
             if extra.random:
                 raise FormulaError(f"ability={text!r} must be '~ covariates of persons'.")
-            fixed = f"{fixed} + {extra.fixed}"
+            fixed, offsets = f"{fixed} + {extra.fixed}", offsets + extra.offsets
     random = asked.random
     if not any(term.group == (person,) for term in random):
         random = (RandomTerm("1", (person,)), *random)
-    return Formula(response, fixed, random)
+    return Formula(response, fixed, random, offsets)
 
 
 def fit_terms(
@@ -236,7 +232,9 @@ def fit_terms(
     )
     effects, scales = assume(design, slope)
     by_item = options.get("by_item", False)
-    anchors = {**scales, **identify(design, family, by_item), **(options.get("anchors") or {})}
+    offsets = dict.fromkeys(offset_columns(formula, design.x_names), 1.0)
+    known = {**scales, **identify(design, family, by_item), **offsets}
+    anchors = {**known, **(options.get("anchors") or {})}
     model = Model(
         family,
         effects,

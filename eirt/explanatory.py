@@ -10,14 +10,20 @@ from eirt.doors import (
     Options,
     explain_terms,
     fit_terms,
-    one_sided,
     steepness,
     to_long,
     with_persons,
 )
 from eirt.effects import Linear, Unit
 from eirt.errors import DataError, FormulaError, listing, nearest
-from eirt.formula import Formula, RandomTerm, formula_columns, parse, require_variables
+from eirt.formula import (
+    Formula,
+    RandomTerm,
+    formula_columns,
+    one_sided,
+    parse,
+    require_variables,
+)
 from eirt.results import Fit
 from eirt.terms import Explained
 

@@ -56,11 +56,13 @@ class Formula:
         response: name on the left, or None for a one-sided formula.
         fixed: right-hand side without the random terms.
         random: the random terms, in order.
+        offsets: terms of the fixed part whose coefficient is one.
     """
 
     response: str | None
     fixed: str
     random: tuple[RandomTerm, ...]
+    offsets: tuple[str, ...] = ()
 
 
 def parse(text: str) -> Formula:
@@ -72,7 +74,8 @@ def parse(text: str) -> Formula:
             `||` makes the effects of a term independent. A name before the bracket makes them
             unstructured `us`, independent `diag` (`homdiag` with one standard deviation),
             equally correlated `cs` (`homcs`), autoregressive `ar1`, factor-analytic `fa` or of
-            reduced rank `rr`; the last two take a rank, `fa(0 + wave | person, 2)`.
+            reduced rank `rr`; the last two take a rank, `fa(0 + wave | person, 2)`. The
+            coefficient of `offset(x)` is one.
 
     Returns:
         The split formula.
@@ -92,15 +95,31 @@ def parse(text: str) -> Formula:
         raise FormulaError(f"Nothing stands right of '~' in {text!r}: write '~ 1' for none.")
     fixed: list[str] = []
     random: list[RandomTerm] = []
+    offsets: list[str] = []
     for sign, piece in _summands(right, text):
-        if "|" not in _QUOTED.sub("", piece):
+        if piece.startswith("offset(") and _inside_brackets(piece[6:]) and sign == "+":
+            offsets.append(f"I({piece[7:-1].strip()})")
+            fixed.append(f"+ {offsets[-1]}")
+        elif "|" not in _QUOTED.sub("", piece):
             fixed.append(f"{sign} {piece}")
         elif sign == "-":
             raise FormulaError(f"A random term cannot be subtracted: - {piece}.")
         else:
             random.extend(_random_terms(piece))
     rest = " ".join(fixed).removeprefix("+ ")
-    return Formula(left.strip() or None, rest or "1", tuple(random))
+    return Formula(left.strip() or None, rest or "1", tuple(random), tuple(offsets))
+
+
+def one_sided(formula: str, parameter: str) -> Formula:
+    """Read '~ features'.
+
+    Raises:
+        FormulaError: if there is a left-hand side.
+    """
+    found = parse(formula if "~" in formula else f"~ {formula}")
+    if found.response is not None:
+        raise FormulaError(f"{parameter}={formula!r} has no left-hand side: '~ {found.fixed}'.")
+    return found
 
 
 def _summands(right: str, text: str) -> list[tuple[str, str]]:
@@ -192,6 +211,19 @@ def variables(text: str) -> tuple[str, ...]:
     found = re.findall(r"`([^`]+)`|(?<![\w.])([A-Za-z_]\w*)(?!\w|\s*\(|\.\w|\s*=(?!=))", unquoted)
     names = [quoted or plain for quoted, plain in found]
     return tuple(dict.fromkeys(name for name in names if name not in {"True", "False", "None"}))
+
+
+def offset_columns(formula: Formula, names: Sequence[str]) -> list[str]:
+    """Return which columns of a design are offsets.
+
+    Raises:
+        FormulaError: if an offset is no column of numbers.
+    """
+    known = {"".join(name.split()): name for name in names}
+    for text in formula.offsets:
+        if "".join(text.split()) not in known:
+            raise FormulaError(f"offset({text[2:-1]}) must be one column of numbers.")
+    return [known["".join(text.split())] for text in formula.offsets]
 
 
 def formula_columns(formula: Formula) -> tuple[str, ...]:

@@ -6,10 +6,10 @@ from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any, Literal, Unpack
 
 from eirt import frames
-from eirt.doors import Options, fit_terms, one_sided
+from eirt.doors import Options, fit_terms
 from eirt.effects import Unit
-from eirt.errors import DataError
-from eirt.formula import Formula, RandomTerm, variables
+from eirt.errors import DataError, listing
+from eirt.formula import Formula, RandomTerm, one_sided, variables
 from eirt.links import Link
 from eirt.responses import Bernoulli, LogGaussian, Mixed
 from eirt.results import Fit
@@ -56,7 +56,8 @@ def joint_rt(
         The fit; `fit.random` holds the correlations.
 
     Raises:
-        DataError: if a column is missing or has the name of one that is made.
+        DataError: if a column is missing or has the name of one that is made, or all accuracies of
+            a fixed item are alike.
 
     Source: van der Linden (2007); Loeys, Rosseel & Baten (2011) for random items.
 
@@ -80,6 +81,8 @@ def joint_rt(
     family = Mixed({ACCURACY: Bernoulli(link), TIME: LogGaussian()}, MEASURE)
     choices: Options = {"family": family, **options}  # type: ignore[typeddict-item]
     rows = stacked(data, [person, item, *variables(about)], response, time)
+    if items == "fixed":
+        _refuse_alike(rows[rows[MEASURE] == ACCURACY], item, response)
     return fit_terms(
         rows,
         Formula(VALUE, fixed, tuple(random)),
@@ -92,6 +95,16 @@ def joint_rt(
         paired=False,
         free_items=items == "fixed",
     )
+
+
+def _refuse_alike(rows: pd.DataFrame, item: str, response: str) -> None:
+    """Refuse items that everybody answered alike, whose easiness is infinite."""
+    n = rows.groupby(item, observed=True)[VALUE].nunique()
+    if (n < 2).any():
+        raise DataError(
+            f"Everybody gave the same {response!r} to {item} {listing(n.index[n < 2])}, so its "
+            "easiness is infinite; leave it out, or take items='random'."
+        )
 
 
 def stacked(data: Any, kept: Sequence[str], response: str, time: str) -> pd.DataFrame:

@@ -6,9 +6,9 @@ from collections.abc import Sequence
 from typing import Any, Unpack
 
 from eirt import frames
-from eirt.doors import Options, fit_items, fit_terms, one_sided, titled, with_persons
+from eirt.doors import Options, fit_items, fit_terms, titled, with_persons
 from eirt.effects import Linear, Unit
-from eirt.formula import formula_columns, require_variables, variables
+from eirt.formula import formula_columns, one_sided, require_variables, variables
 from eirt.results import Fit
 
 

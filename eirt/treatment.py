@@ -10,9 +10,9 @@ from jaxtyping import Float
 
 from eirt import frames, tables
 from eirt.certificate import BOUNDARY
-from eirt.doors import one_sided
 from eirt.errors import DataError, listing, nearest
 from eirt.explanatory import eirm
+from eirt.formula import one_sided
 from eirt.inference import likelihood_ratio
 from eirt.plots.intervals import Band, draw_intervals
 from eirt.report import frame_text

@@ -84,3 +84,11 @@ def test_every_structure_has_a_name_in_formulas(structure):
 
 def test_variables_of_a_formula():
     assert variables("a * b + np.log(c)") == ("a", "b", "c")
+
+
+def test_offsets_are_terms_of_the_fixed_part():
+    found = parse("y ~ x + offset(np.log(e)) + (1 | g)")
+    assert found.fixed == "x + I(np.log(e))"
+    assert found.offsets == ("I(np.log(e))",)
+    assert parse("y ~ offset(e)").fixed == "I(e)"
+    assert parse("y ~ offset(a) + offset(b)").offsets == ("I(a)", "I(b)")

@@ -119,6 +119,9 @@ def test_refusals(times, joint):
         eirt.joint_rt(times.rename(columns={"id": "speed"}), person="speed")
     with pytest.raises(eirt.DataError, match="positive"):
         eirt.joint_rt(times.assign(rt=0.0))
+    first = times["item"] == times["item"].iloc[0]
+    with pytest.raises(eirt.DataError, match="Everybody gave the same 'resp' to item"):
+        eirt.joint_rt(times.assign(resp=times["resp"].where(~first, 1)), items="fixed")
     with pytest.raises(ValueError, match="No items"):
         eirt.joint_rt(times, items="both")
     family = eirt.Mixed({"a": eirt.Bernoulli(), "b": eirt.Poisson()}, "kind")

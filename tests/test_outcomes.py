@@ -143,6 +143,31 @@ def test_recovery_of_a_random_intercept(truth, name):
         assert abs(row["estimate"] - value) < 3.5 * row["se"], parameter
 
 
+def test_offsets(truth):
+    """Counts over exposures: the coefficient of an offset is one."""
+    rng, theta, _ = truth
+    x, exposure = np.tile(np.linspace(-1, 1, K), N), rng.uniform(0.5, 5.0, N * K)
+    mean = exposure * np.exp(0.5 * x + 0.3 * np.repeat(theta[:, 0], K))
+    data = pd.DataFrame({"id": np.repeat(np.arange(N), K), "x": x, "e": exposure})
+    data["resp"] = np.random.default_rng(1).poisson(mean)
+    family = eirt.Poisson()
+    fit = eirt.eirm(data, "resp ~ x + offset(np.log(e)) + (1 | id)", family=family)
+    row = fit.fixed.set_index("term").loc["I(np.log(e))"]
+    assert row["estimate"] == 1.0
+    assert np.isnan(row["z"])
+    slope = fit.fixed.set_index("term").loc["x"]
+    assert abs(slope["estimate"] - 0.5) < 3.5 * slope["se"]
+    np.testing.assert_allclose(fit.predict(data), fit.predict())
+    single = eirt.eirm(data, "resp ~ x + offset(np.log(e))", family=family)
+
+    def negative(b):
+        return -scipy.stats.poisson.logpmf(data["resp"], exposure * np.exp(b[0] + b[1] * x)).sum()
+
+    assert single.loglik == pytest.approx(maximum(negative, np.zeros(2)), abs=1e-6)
+    with pytest.raises(eirt.FormulaError, match=r"offset\(group\) must be one column of numbers"):
+        eirt.eirm(data.assign(group="a"), "resp ~ x + offset(group)", family=family)
+
+
 def maximum(negative, start):
     return -scipy.optimize.minimize(negative, start, method="BFGS", options={"gtol": 1e-7}).fun
 

@@ -5,11 +5,11 @@ from __future__ import annotations
 from collections.abc import Collection
 from typing import TYPE_CHECKING, NamedTuple
 
-from eirt.doors import Options, fit_terms, one_sided, steepness
+from eirt.doors import Options, fit_terms, steepness
 from eirt.effects import Linear, Unit
 from eirt.errors import DataError, listing
 from eirt.fit import fit
-from eirt.formula import Formula, RandomTerm
+from eirt.formula import Formula, RandomTerm, one_sided
 from eirt.frames import require_columns
 from eirt.likelihood import Likelihood
 from eirt.results import Fit
