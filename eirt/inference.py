@@ -127,7 +127,8 @@ def nested_in(small: Fit, large: Fit) -> bool:
         cells = np.stack([small.design.obs_cell[here], large.design.obs_cell[there]])
         some = np.unique(cells, axis=1, return_index=True)[1]
         here, there = here[some], there[some]
-    a, b = small.design.x_of(here), large.design.x_of(there)
+    (a, known), (b, known_there) = _fixed_rows(small, here), _fixed_rows(large, there)
+    a = np.column_stack([a, known - known_there])
     residual = a - b @ np.linalg.lstsq(b, a, rcond=None)[0]
     if np.abs(residual).max(initial=0.0) > 1e-8:
         return False
@@ -136,6 +137,13 @@ def nested_in(small: Fit, large: Fit) -> bool:
         if not any(g == term.group and set(term.effects) <= names for g, names in offered):
             return False
     return _parts_nested(small, large, here, there)
+
+
+def _fixed_rows(fit: Fit, obs: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    """Return the rows of free fixed effects, and what those at given values add."""
+    x, n = fit.design.x_of(obs), len(fit.design.x_names)
+    free = np.asarray(fit.restriction.source)[:n] >= 0
+    return x[:, free], x[:, ~free] @ fit.full[:n][~free]
 
 
 def _parts_nested(small: Fit, large: Fit, here: np.ndarray, there: np.ndarray) -> bool:

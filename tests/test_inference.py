@@ -119,6 +119,20 @@ def test_a_family_against_a_special_case():
     assert test["p"] == pytest.approx(scipy.stats.chi2.sf(test["chi2"], 1) / 2)
 
 
+def test_values_that_are_given_are_no_free_effects():
+    ticks, family = eirt.load("grouseticks"), eirt.Poisson()
+
+    def fit(formula):
+        return eirt.eirm(ticks, f"TICKS ~ {formula} + (1 | BROOD)", family=family, check=False)
+
+    plain, free = fit("1"), fit("YEAR + cHEIGHT")
+    given, both = fit("offset(cHEIGHT / 100)"), fit("YEAR + offset(cHEIGHT / 100)")
+    assert nested_in(plain, free)
+    assert nested_in(given, free)
+    assert nested_in(given, both)
+    assert not nested_in(plain, both)
+
+
 def test_features_need_residuals_of_items(fits):
     with pytest.raises(eirt.DataError, match="no random residuals of items"):
         fits("lltm").feature_tests()
