@@ -1,36 +1,39 @@
-"""Compiled functions whose traces outlive the process.
+"""Compiled functions that outlive the process.
 
 JAX's persistent cache keeps what XLA made, but a new process traces and lowers each function
 again before it knows what to look for; for small data that takes longer than the fit. Here the
-lowered program (StableHLO) is kept next to it, under a name that holds all it depends on: the
-source of eirt, the version of JAX, the platform, the model, and the shapes of the arrays.
+executable itself is kept next to it, under a name that holds all it depends on: the source of
+eirt, JAX and its settings, the processor, the model, and the shapes of the arrays.
 """
 
 from __future__ import annotations
 
+import concurrent.futures
 import dataclasses
 import enum
 import functools
 import hashlib
 import os
 import pathlib
+import pickle
+import platform
 from collections.abc import Callable
 from typing import Any, Generic, TypeVar
 
 import jax
 import numpy as np
 
-from eirt._config import enable_cache
+from eirt._config import enable_cache, uncached
 
 _T = TypeVar("_T")
 
-SUFFIX = ".stablehlo"
+SUFFIX = ".executable"
 READY: dict[Any, Callable | None] = {}  # executables by function, model and shapes
 PLAIN = (str, int, float, bool, type(None), bytes, np.generic)
 
 
 class Compiled(Generic[_T]):
-    """A function compiled for each model and shape, traced once for all processes.
+    """A function compiled for each model and shape, once for all processes.
 
     Inside another traced function, or with arguments whose description is not known to be
     complete (classes from outside eirt), it is what `jax.jit` makes of it.
@@ -63,24 +66,20 @@ class Compiled(Generic[_T]):
     def _prepare(
         self, key: tuple, args: tuple, leaves: list[jax.Array | np.ndarray]
     ) -> Callable[..., _T] | None:
-        """Return the executable, traced only if no process did before; None if none is kept."""
+        """Return the executable, compiled only if no process did before; None if none is kept."""
         path = self._path(key)
         if path is None:
             return None
-        from jax import export
-
         try:
-            stored = export.deserialize(bytearray(path.read_bytes()))
-        except Exception:  # not there, or written by a process that was killed
-            stored = None
-        if stored is None:
-            try:
-                stored = export.export(jax.jit(self._flat(key[1], args)))(*leaves)
-                _write(path, stored.serialize())
-            except (ValueError, NotImplementedError, OSError):  # nothing that can be stored
-                return None
-        # compiled here, since `jax.jit` would compile it again for results of its own as arguments
-        return jax.jit(stored.call).lower(*leaves).compile()
+            return _read(path, len(leaves))
+        except Exception:  # not there, written by a process that was killed, or of no use here
+            with uncached():
+                found = jax.jit(self._flat(key[1], args)).lower(*leaves).compile()
+        try:
+            _write(path, found)
+        except (ValueError, NotImplementedError, OSError):  # nothing that can be stored
+            pass
+        return found
 
     def _flat(self, tree: Any, args: tuple) -> Callable[..., _T]:
         """Return the function of the leaves of its arguments."""
@@ -93,12 +92,12 @@ class Compiled(Generic[_T]):
         return flat
 
     def _path(self, key: tuple) -> pathlib.Path | None:
-        """Return where the lowered function is kept, or None if it should not be."""
+        """Return where the executable is kept, or None if it should not be."""
         folder = _folder()
         described = described_fully(key[0])
         if folder is None or described is None:
             return None
-        about = (self.name, _everything(), described, str(key[1]), *map(str, key[2:]))
+        about = (self.name, _everything(), _settings(), described, str(key[1]), *map(str, key[2:]))
         digest = hashlib.sha256("\n".join(about).encode()).hexdigest()
         return folder / f"{self.name}-{digest[:40]}{SUFFIX}"
 
@@ -111,7 +110,7 @@ def compiled(*static: int) -> Callable[[Callable[..., _T]], Compiled[_T]]:
 def described_fully(thing: object) -> str | None:
     """Return a text that two things share only if they are equal, or None where none is known.
 
-    Known are plain values, and dataclasses of eirt: their code is part of the name of a trace.
+    Known are plain values, and dataclasses of eirt: their code is part of the name of a file.
 
     >>> described_fully((1, "logit")), described_fully(lambda: 1)
     ("(1,'logit')", None)
@@ -135,12 +134,17 @@ def described_fully(thing: object) -> str | None:
 
 
 def _concrete(leaf: object) -> bool:
-    """Return whether a leaf is an array with values, on one device."""
+    """Return whether a leaf is an array with values, on the device that is used by default."""
     if isinstance(leaf, jax.core.Tracer):
         return False
     if isinstance(leaf, jax.Array):
-        return len(leaf.devices()) == 1 and not leaf.weak_type
+        return not leaf.weak_type and leaf.devices() == {_device()}
     return isinstance(leaf, np.ndarray)
+
+
+def _device() -> jax.Device:
+    chosen = getattr(jax.config, "jax_default_device", None)
+    return chosen if isinstance(chosen, jax.Device) else jax.devices(chosen)[0]
 
 
 def _folder() -> pathlib.Path | None:
@@ -151,15 +155,72 @@ def _folder() -> pathlib.Path | None:
 
 @functools.cache
 def _everything() -> str:
-    """Return a digest of what every trace depends on: the source of eirt, JAX, the platform."""
+    """Return a digest of the code behind every executable: eirt's source, JAX, the processor."""
     digest = hashlib.sha256()
     for path in sorted(pathlib.Path(__file__).parent.rglob("*.py")):
         digest.update(path.read_bytes())
-    return f"{digest.hexdigest()} {jax.__version__} {jax.default_backend()}"
+    digest.update(_processor().encode())
+    return f"{digest.hexdigest()} {jax.__version__}"
 
 
-def _write(path: pathlib.Path, content: bytearray) -> None:
-    """Write a file so that another process sees it whole or not at all."""
+def _processor() -> str:
+    """Return what tells one kind of processor from another: code may use all it can do."""
+    try:
+        with open("/proc/cpuinfo") as file:
+            return next((line for line in file if line.startswith(("flags", "Features"))), "")
+    except OSError:
+        return f"{platform.machine()} {platform.processor()}"
+
+
+def _settings() -> str:
+    """Return the device, and JAX's settings, which may change what is compiled."""
+    client, settings = _device().client, jax.config.values
+    kept = [f"{name}={settings[name]}" for name in sorted(settings) if "cache" not in name]
+    flags = os.environ.get("XLA_FLAGS", "")
+    device = f"{_device()} of {len(jax.devices())} {client.platform_version}"
+    return "\n".join([*kept, flags, device])
+
+
+def _read(path: pathlib.Path, n_leaves: int) -> Callable:
+    """Return the executable kept in a file, as a function of so many arrays."""
+    from jax.experimental.serialize_executable import deserialize_and_load
+
+    content, results, lapack = pickle.loads(path.read_bytes())
+    arguments = jax.tree.structure(((0,) * n_leaves, {}))
+    device = _device()
+    with concurrent.futures.ThreadPoolExecutor(1) as aside:
+        loading = aside.submit(
+            deserialize_and_load,
+            content,
+            arguments,
+            jax.tree.structure(results),
+            device.client,
+            [device],
+        )
+        if lapack:
+            _find_lapack()  # meanwhile
+        return loading.result()
+
+
+@functools.cache
+def _find_lapack() -> None:
+    """Let JAX look up its linear algebra, as it otherwise does when it lowers a function."""
+    try:
+        from jaxlib.lapack import prepare_lapack_call
+    except ImportError:  # no public name; lowering takes longer
+        jax.jit(jax.lax.linalg.cholesky).lower(np.eye(1))
+    else:
+        prepare_lapack_call("potrf_ffi", np.float64)
+
+
+def _write(path: pathlib.Path, found: jax.stages.Compiled) -> None:
+    """Keep an executable, so that another process sees the file whole or not at all."""
+    from jax.experimental.serialize_executable import serialize
+
+    content, _, results = serialize(found)
+    lapack = "lapack" in (found.as_text() or "")
+    # trees themselves cannot be kept, but one whose leaves are numbers can
+    skeleton = jax.tree.unflatten(results, range(results.num_leaves))
     partial = path.with_name(f"{path.name}.{os.getpid()}")
-    partial.write_bytes(content)
+    partial.write_bytes(pickle.dumps((content, skeleton, lapack)))
     os.replace(partial, path)

@@ -1,10 +1,11 @@
 """Double precision and the compilation cache, without touching the caller's own settings."""
 
+import contextlib
 import functools
 import os
 import pathlib
 import sys
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from typing import ParamSpec, TypeVar
 
 import jax
@@ -50,6 +51,21 @@ def enable_cache() -> bool:
     jax.config.update("jax_persistent_cache_min_compile_time_secs", 0.0)
     jax.config.update("jax_persistent_cache_min_entry_size_bytes", -1)
     return True
+
+
+@contextlib.contextmanager
+def uncached() -> Iterator[None]:
+    """Compile afresh: an executable that JAX has read from its cache cannot be written again."""
+    from jax.experimental.compilation_cache.compilation_cache import reset_cache
+
+    before = getattr(jax.config, "jax_enable_compilation_cache", True)
+    jax.config.update("jax_enable_compilation_cache", False)
+    reset_cache()  # JAX asks its settings once
+    try:
+        yield
+    finally:
+        jax.config.update("jax_enable_compilation_cache", before)
+        reset_cache()
 
 
 def double_precision(function: Callable[_P, _T]) -> Callable[_P, _T]:

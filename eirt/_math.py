@@ -1,12 +1,18 @@
 """Stable log-space helpers and quadrature grids."""
 
+from __future__ import annotations
+
 from collections.abc import Callable
-from typing import NamedTuple
+from typing import TYPE_CHECKING, Any, NamedTuple, TypeVar
 
 import jax
 import jax.numpy as jnp
 import numpy as np
-from jaxtyping import Array, Float, PyTree
+
+if TYPE_CHECKING:
+    from jaxtyping import Array, Float, PyTree
+
+Tree = TypeVar("Tree")
 
 UNROLLED = 4  # matrices so small are factored and solved by plain arithmetic
 
@@ -21,6 +27,17 @@ class Grid(NamedTuple):
 
     nodes: Float[np.ndarray | Array, "K D"]
     log_weights: Float[np.ndarray | Array, " K"]
+
+
+def on_host(kind: Callable[..., Tree], *leaves: Any) -> Tree:
+    """Return a tree of numpy's arrays, typed as JAX's, which takes them wherever it takes its own.
+
+    Making them JAX's one by one would compile a copy for each shape.
+
+    >>> on_host(Grid, np.zeros((1, 1)), np.zeros(1)).log_weights
+    array([0.])
+    """
+    return kind(*leaves)
 
 
 def log1mexp(x: Float[Array, ""]) -> Float[Array, ""]:

@@ -5,13 +5,13 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
-from jaxtyping import Float
 
 from eirt.errors import DataError, listing
 from eirt.responses import Response
 
 if TYPE_CHECKING:
     import pandas as pd
+    from jaxtyping import Float
 
 CATEGORICAL = ("binary", "ordered", "nominal")
 

@@ -7,7 +7,6 @@ from typing import TYPE_CHECKING, NamedTuple
 import jax
 import jax.numpy as jnp
 import numpy as np
-from jaxtyping import Array, Float
 
 from eirt._compiled import compiled
 from eirt._config import double_precision
@@ -23,6 +22,7 @@ from eirt.tables import local_factor
 
 if TYPE_CHECKING:
     import pandas as pd
+    from jaxtyping import Array, Float
 
 NODES = {1: 121, 2: 41, 3: 17}  # a dimension, over the abilities of persons
 CHUNK = 64  # nodes at once

@@ -11,13 +11,8 @@ import numpy as np
 
 from eirt.coding import given_values
 from eirt.factors import combine, constant_within, factor_codes, first_of
-from eirt.formula import (
-    Formula,
-    formula_columns,
-    model_matrix,
-    refuse_collinear,
-    variables,
-)
+from eirt.formula import Formula, formula_columns, variables
+from eirt.matrices import model_matrix, refuse_collinear
 from eirt.parts import Part, build_parts
 from eirt.responses import Response
 from eirt.terms import Explained, Term, build_terms, local_group, place_of, term_columns, whole

@@ -11,7 +11,6 @@ from typing import TYPE_CHECKING, NamedTuple
 import jax
 import jax.numpy as jnp
 import numpy as np
-from jaxtyping import Array, Float, Int
 
 from eirt._compiled import compiled
 from eirt._config import double_precision
@@ -23,6 +22,7 @@ from eirt.tables import FARTHEST, wald
 
 if TYPE_CHECKING:
     import pandas as pd
+    from jaxtyping import Array, Float, Int
 
 ORIGINS = ("ability", "items")
 SCALES = ("model", "rasch", "standard")

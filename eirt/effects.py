@@ -3,15 +3,19 @@
 Inside, random effects are spherical: b = Lambda(theta) u with u ~ N(0, I).
 """
 
+from __future__ import annotations
+
 import abc
 from dataclasses import dataclass
-from typing import NamedTuple
+from typing import TYPE_CHECKING, NamedTuple
 
 import jax.numpy as jnp
 import numpy as np
-from jaxtyping import Array, Float
 
 from eirt.covariances import Covariance
+
+if TYPE_CHECKING:
+    from jaxtyping import Array, Float
 
 
 class Target(NamedTuple):

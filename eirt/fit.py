@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 
-import jax.numpy as jnp
 import numpy as np
 
 from eirt._config import double_precision
@@ -115,7 +114,7 @@ def _signs(model: Model, design: Design, full: np.ndarray) -> np.ndarray:
 
     Reflecting a spherical effect leaves the likelihood as it is.
     """
-    params = model.unpack(jnp.asarray(full))
+    params = model.unpack(full)
     thetas = [
         effect.covariance.signs(np.asarray(theta))
         for effect, theta in zip(model.effects, params.theta, strict=True)

@@ -8,7 +8,6 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 import jax
 import jax.numpy as jnp
 import numpy as np
-from jaxtyping import Array, Bool, Float, Int
 
 from eirt._compiled import compiled
 from eirt._config import double_precision
@@ -16,7 +15,8 @@ from eirt.design import Design
 from eirt.effects import EASINESS, STEEP, Slope, Target, Unit
 from eirt.errors import DataError
 from eirt.factors import constant_within, level_codes
-from eirt.formula import clean_name, model_columns, require_variables, variables
+from eirt.formula import require_variables, variables
+from eirt.matrices import clean_name, model_columns
 from eirt.model import Cell, Model, global_offsets
 from eirt.results import Fit
 from eirt.tables import of_items, propagate
@@ -24,6 +24,7 @@ from eirt.terms import Term
 
 if TYPE_CHECKING:
     import pandas as pd
+    from jaxtyping import Array, Bool, Float, Int
 
 
 class Forecast(NamedTuple):

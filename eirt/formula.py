@@ -1,4 +1,4 @@
-"""lme4's grammar: "y ~ x + (z | g)" split into a fixed part and random terms, and evaluated.
+"""lme4's grammar: "y ~ x + (z | g)" split into a fixed part and random terms.
 
 A name before the bracket, "cs(z | g)", asks for a covariance structure, as in glmmTMB.
 """
@@ -6,21 +6,16 @@ A name before the bracket, "cs(z | g)", asks for a covariance structure, as in g
 from __future__ import annotations
 
 import re
-import warnings
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any
-
-import numpy as np
+from typing import TYPE_CHECKING
 
 from eirt.covariances import RANKED, STRUCTURES
-from eirt.errors import DataError, FormulaError, listing, nearest
+from eirt.errors import FormulaError, listing, nearest
 
 if TYPE_CHECKING:
     import pandas as pd
 
-# transforms whose value at a row depends on the other rows: built on all rows, not on cells
-_STATEFUL = re.compile(r"\b(center|scale|standardize|poly|bs|cs|cr|cc|lag)\s*\(")
 _QUOTED = re.compile(r"'[^']*'|\"[^\"]*\"")
 
 
@@ -247,74 +242,3 @@ def require_variables(frame: pd.DataFrame, names: Sequence[str]) -> None:
                 f"The formula names {name!r}, which is not a column; the columns are "
                 f"{listing(columns, 12)}.{nearest(name, columns)}"
             )
-
-
-def model_matrix(
-    text: str, frame: pd.DataFrame, first: np.ndarray
-) -> tuple[np.ndarray, tuple[str, ...], Any]:
-    """Return the model matrix at the rows `first`, its column names and its specification."""
-    import formulaic
-
-    whole = bool(_STATEFUL.search(text))
-    rows = frame if whole else frame.iloc[first]
-    try:
-        matrix = formulaic.Formula(text).get_model_matrix(rows, na_action="raise")
-    except Exception as error:
-        raise FormulaError(f"The formula part {text!r} cannot be evaluated: {error}") from None
-    names = tuple(clean_name(str(name)) for name in matrix.columns)
-    values = np.array(matrix, dtype=float)
-    return values[first] if whole else values, names, matrix.model_spec
-
-
-def model_columns(spec: Any, frame: pd.DataFrame, names: tuple[str, ...]) -> np.ndarray:
-    """Return the columns of a fitted specification for new rows.
-
-    Raises:
-        FormulaError: if a value cannot be coded (an unseen category, a missing value).
-    """
-    from formulaic.errors import DataMismatchWarning
-
-    try:
-        with warnings.catch_warnings():
-            # an unseen category would be coded as the reference level
-            warnings.simplefilter("error", DataMismatchWarning)
-            matrix = spec.get_model_matrix(frame, na_action="raise")
-    except DataMismatchWarning as error:
-        unseen = str(error).partition("): ")[2].partition(". They")[0]
-        raise FormulaError(
-            f"The new data do not fit the formula: {unseen} are levels that the fit has not seen."
-        ) from None
-    except Exception as error:
-        raise FormulaError(f"The new data do not fit the formula: {error}") from None
-    have = [clean_name(str(name)) for name in matrix.columns]
-    return np.asarray(matrix, dtype=float)[:, [have.index(name) for name in names]]
-
-
-def clean_name(name: str) -> str:
-    """Write a treatment-coded level without its mark: "mode[T.do]" becomes "mode[do]"."""
-    return name.replace("[T.", "[").replace("Intercept", "(Intercept)")
-
-
-def refuse_collinear(x: np.ndarray, names: tuple[str, ...]) -> None:
-    """Refuse columns that are combinations of the columns before them.
-
-    Raises:
-        DataError: naming each such column and what it depends on.
-    """
-    scale = np.sqrt((x**2).sum(axis=0))
-    if np.any(scale == 0):
-        empty = [name for name, s in zip(names, scale, strict=True) if s == 0]
-        raise DataError(f"{listing(empty)} is zero in every row; remove it from the formula.")
-    triangle = np.linalg.qr(x / scale, mode="r")
-    pivots = np.zeros(x.shape[1])
-    pivots[: len(triangle)] = np.abs(np.diagonal(triangle))
-    dependent = np.flatnonzero(pivots < 1e-9)
-    if len(dependent) == 0:
-        return
-    j = int(dependent[0])
-    weights = np.linalg.lstsq(x[:, :j], x[:, j], rcond=None)[0]
-    partners = [names[i] for i in np.flatnonzero(np.abs(weights) > 1e-8)]
-    raise DataError(
-        f"The column {names[j]!r} is collinear: it is a combination of {listing(partners)}; "
-        "remove one of them from the formula."
-    )

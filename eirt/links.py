@@ -1,16 +1,21 @@
 """Links: cumulative distribution functions, in logs and without cancellation."""
 
+from __future__ import annotations
+
 import abc
 import math
 from dataclasses import dataclass
+from typing import TYPE_CHECKING
 
 import jax
 import jax.numpy as jnp
-from jaxtyping import Array, Float
 
 from eirt._math import log1mexp
 
-Real = Float[Array, ""]
+if TYPE_CHECKING:
+    from jaxtyping import Array, Float
+
+    Real = Float[Array, ""]
 
 
 @dataclass(frozen=True)

@@ -11,17 +11,20 @@ from __future__ import annotations
 
 from collections import defaultdict
 from dataclasses import dataclass
-from typing import NamedTuple
+from typing import TYPE_CHECKING, NamedTuple
 
 import jax
 import jax.numpy as jnp
 import numpy as np
-from jaxtyping import Array, Float, Int
 
+from eirt._math import on_host
 from eirt.design import Design
 from eirt.effects import EASINESS, STEEP, Effect, Target
 from eirt.extras import aux_names
 from eirt.responses import Response
+
+if TYPE_CHECKING:
+    from jaxtyping import Array, Float, Int
 
 
 class Params(NamedTuple):
@@ -174,7 +177,7 @@ class Model:
         starts = range(first, first + self.n_sets * size, size or 1)
         return tuple(start + place for start in starts for place in self.response.bounded)
 
-    def unpack(self, full: Float[Array, " P"]) -> Params:
+    def unpack(self, full: Float[Array | np.ndarray, " P"]) -> Params:
         """Cut the parameter vector into its parts."""
         ends = np.cumsum(self.sizes)
         beta, *middle, aux = (
@@ -182,7 +185,7 @@ class Model:
         )
         n = len(self.effects)
         shape = (self.n_sets, self.response.n_aux)
-        return Params(beta, tuple(middle[:n]), tuple(middle[n:]), aux.reshape(shape))
+        return on_host(Params, beta, tuple(middle[:n]), tuple(middle[n:]), aux.reshape(shape))
 
     def pack(
         self, beta: np.ndarray, thetas: list[np.ndarray], parts: list[np.ndarray], aux: np.ndarray
@@ -305,11 +308,12 @@ def cell_data(design: Design) -> Cell:
         if term.index is not None:
             q = len(term.effects)
             places.append((offset + term.index[:, None] * q + np.arange(q)).astype(np.int32))
-    return Cell(
-        jnp.asarray(design.x),
-        tuple(jnp.asarray(np.zeros((n_cells, 0)) if p.of_persons else p.x) for p in design.parts),
-        tuple(jnp.asarray(term.z) for term in design.terms),
-        jnp.asarray(design.cell_item, jnp.int32),
-        jnp.asarray(np.concatenate(places, axis=1)),
-        jnp.asarray(design.given),
+    return on_host(
+        Cell,
+        design.x,
+        tuple(np.zeros((n_cells, 0)) if p.of_persons else p.x for p in design.parts),
+        tuple(term.z for term in design.terms),
+        design.cell_item.astype(np.int32),
+        np.concatenate(places, axis=1),
+        design.given,
     )

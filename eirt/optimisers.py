@@ -140,13 +140,12 @@ def newton_step(terms: Terms) -> tuple[np.ndarray, float]:
     """Return a step uphill and its decrement (not a number where the terms are not finite)."""
     if not np.all(np.isfinite(terms.gradient)) or not np.all(np.isfinite(terms.information)):
         return np.zeros_like(terms.gradient), float("nan")
-    import scipy.linalg
-
     for information in (terms.information, terms.safe):
         try:
-            step = scipy.linalg.cho_solve(scipy.linalg.cho_factor(information), terms.gradient)
+            np.linalg.cholesky(information)  # only to know whether it is positive definite
         except np.linalg.LinAlgError:
             continue
+        step = np.linalg.solve(information, terms.gradient)
         return step, float(terms.gradient @ step)
     values, vectors = np.linalg.eigh(terms.information)
     values = np.maximum(np.abs(values), 1e-3 * np.abs(values).max())
@@ -172,50 +171,77 @@ class QuasiNewton(Optimiser):
 
     For objectives whose information must be differenced, so that it is built only at the end.
 
-    Source: Nocedal & Wright (2006), chapter 6; scipy's implementation.
+    Source: Nocedal & Wright (2006), chapter 6.
 
     >>> QuasiNewton(max_iterations=50).max_iterations
     50
     """
 
     def maximise(self, objective: Objective, psi: np.ndarray, report: Progress) -> Solution:
-        import scipy.optimize
-
         n = objective.design.n_obs
-        scale = rough_covariance(objective) if objective.scale is None else objective.scale
-        best, before = _Best(psi), -np.inf
-
-        def negative(at: np.ndarray) -> tuple[float, np.ndarray]:
-            value, gradient = objective.value_and_grad(at)
-            if not np.isfinite(value) or not np.all(np.isfinite(gradient)):
-                return 1e10, np.zeros_like(at)
-            best.update(at, value, gradient)
-            return -value / n, -gradient / n
-
-        def callback(intermediate_result: scipy.optimize.OptimizeResult) -> None:
-            nonlocal before
-            report(best.value, float(np.max(np.abs(best.gradient), initial=0.0)) / n)
-            gain, before = best.value - before, best.value
-            if gain < max(GAINED, ROUNDING * abs(before)):
-                raise StopIteration
-
+        inverse = rough_covariance(objective) if objective.scale is None else objective.scale
+        iterations, at = 0, _Point(psi, *objective.value_and_grad(psi))
         try:
-            found = scipy.optimize.minimize(
-                negative,
-                psi,
-                jac=True,
-                method="BFGS",
-                callback=callback,
-                options={
-                    "gtol": CLOSE / n,
-                    "maxiter": self.max_iterations,
-                    "hess_inv0": n * scale,
-                },
-            )
-            finished = _finish(objective, best.psi, report)
+            while iterations < self.max_iterations and at.steepest > CLOSE:
+                report(at.value, at.steepest / n)
+                there = _along(objective, at, inverse @ at.gradient)
+                if there is None:
+                    break
+                inverse = _with_secant(inverse, there.psi - at.psi, at.gradient - there.gradient)
+                gain, at, iterations = there.value - at.value, there, iterations + 1
+                if gain < max(GAINED, ROUNDING * abs(at.value)):
+                    break
+            finished = _finish(objective, at.psi, report)
         except KeyboardInterrupt:
-            return Solution(best.psi, objective.newton_terms(best.psi), report.iteration, True)
-        return finished._replace(iterations=int(found.nit) + finished.iterations)
+            return Solution(at.psi, objective.newton_terms(at.psi), iterations, True)
+        return finished._replace(iterations=iterations + finished.iterations)
+
+
+class _Point(NamedTuple):
+    """Value and gradient at a point."""
+
+    psi: np.ndarray
+    value: float
+    gradient: np.ndarray
+
+    @property
+    def steepest(self) -> float:
+        """The largest absolute derivative."""
+        return float(np.max(np.abs(self.gradient), initial=0.0))
+
+
+def _along(objective: Objective, at: _Point, step: np.ndarray) -> _Point | None:
+    """Return a point along a step, higher by enough and where the slope has fallen, or None.
+
+    Source: the Wolfe conditions (Nocedal & Wright, 2006, eq. 3.6), bracketed by interpolation.
+    """
+    slope = float(at.gradient @ step)
+    short, long, length = 0.0, np.inf, 1.0
+    for _ in range(30):
+        psi = at.psi + length * step
+        there = _Point(psi, *objective.value_and_grad(psi))
+        gain = there.value - at.value
+        if not (np.isfinite(gain) and gain >= 1e-4 * length * slope):
+            long = length
+            top = 0.5 * length**2 * slope / (length * slope - gain) if np.isfinite(gain) else 0.0
+            length = short + min(max(top - short, 0.1 * (long - short)), 0.5 * (long - short))
+        elif there.gradient @ step > 0.9 * slope:
+            short, length = length, 2 * length if np.isinf(long) else (length + long) / 2
+        else:
+            return there
+    return None
+
+
+def _with_secant(inverse: np.ndarray, step: np.ndarray, change: np.ndarray) -> np.ndarray:
+    """Return the inverse curvature updated by the change of the gradient along a step.
+
+    Source: Nocedal & Wright (2006), eq. 6.17.
+    """
+    along = step @ change
+    turned = inverse @ change
+    across = np.outer(step, turned)
+    grown = (1.0 + change @ turned / along) / along
+    return inverse + grown * np.outer(step, step) - (across + across.T) / along
 
 
 def _finish(objective: Objective, psi: np.ndarray, report: Progress, most: int = 20) -> Solution:
@@ -236,19 +262,6 @@ def _finish(objective: Objective, psi: np.ndarray, report: Progress, most: int =
         psi = psi + step
         terms = objective.newton_terms(psi) if decrement > MOVED else trial
     return Newton(most).maximise(objective, psi, report)
-
-
-class _Best:
-    """The best point that an optimiser has seen."""
-
-    def __init__(self, psi: np.ndarray):
-        self.psi = psi
-        self.value = -np.inf
-        self.gradient = np.zeros_like(psi)
-
-    def update(self, psi: np.ndarray, value: float, gradient: np.ndarray) -> None:
-        if value > self.value:
-            self.psi, self.value, self.gradient = psi.copy(), value, gradient
 
 
 @dataclass(frozen=True)

@@ -11,7 +11,8 @@ import numpy as np
 from eirt.effects import STEEP, Target
 from eirt.errors import DataError
 from eirt.factors import constant_within, factor_codes, first_of
-from eirt.formula import model_matrix, refuse_collinear, variables
+from eirt.formula import variables
+from eirt.matrices import model_matrix, refuse_collinear
 from eirt.terms import Explained, Term, coefficient_name
 
 if TYPE_CHECKING:

@@ -8,22 +8,24 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 import jax
 import jax.numpy as jnp
 import numpy as np
-from jaxtyping import Array, Float
 
 from eirt._config import double_precision
 from eirt._math import gauss_hermite_grid
 from eirt.coding import given_values
 from eirt.factors import level_codes
-from eirt.formula import model_columns, require_variables, variables
+from eirt.formula import require_variables, variables
 from eirt.frames import to_pandas
 from eirt.likelihood.incidence import person_data
+from eirt.matrices import model_columns
 from eirt.model import Cell, CellParameters, Person, cell_data
 from eirt.results import Fit
 
 if TYPE_CHECKING:
     import pandas as pd
+    from jaxtyping import Array, Float
 
-Expected = Callable[[Array, Array], Array]  # of the response, given eta and extra parameters
+    Expected = Callable[[Array, Array], Array]  # of the response, given eta and extra parameters
+
 SCALES = ("probability", "response", "categories", "logit", "link", "odds")
 
 

@@ -3,20 +3,22 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from typing import NamedTuple
+from typing import TYPE_CHECKING, NamedTuple
 
 import jax.numpy as jnp
 import numpy as np
-from jaxtyping import Array, Float, Int
 
 from eirt.errors import nearest
+
+if TYPE_CHECKING:
+    from jaxtyping import Array, Float, Int
 
 
 class Restriction(NamedTuple):
     """Which parameters are free: full = free[source], or `value` where source is negative."""
 
-    source: Int[Array, " P"]
-    value: Float[Array, " P"]
+    source: Int[Array | np.ndarray, " P"]
+    value: Float[Array | np.ndarray, " P"]
 
     def expand(self, free: Float[Array, " F"]) -> Float[Array, " P"]:
         """Return the full parameter vector."""
@@ -59,7 +61,7 @@ class Restriction(NamedTuple):
 
 def unrestricted(n: int) -> Restriction:
     """Return the restriction that leaves all n parameters free."""
-    return Restriction(jnp.arange(n), jnp.zeros(n))
+    return Restriction(np.arange(n), np.zeros(n))
 
 
 def restrict(
@@ -93,7 +95,7 @@ def restrict(
     free = leader == np.arange(len(names))
     number = np.cumsum(free) - 1
     source = np.where(leader >= 0, number[leader], -1)
-    return Restriction(jnp.asarray(source), jnp.asarray(value))
+    return Restriction(source, value)
 
 
 def _place(name: str, names: tuple[str, ...]) -> int:

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any, Literal, Self
 
 import numpy as np
 
-from eirt import tables
+from eirt import components, tables
 from eirt._config import double_precision
 from eirt.certificate import Certificate, at_bounds
 from eirt.design import Design
@@ -187,7 +187,7 @@ class Fit:
         import pandas as pd
 
         return pd.DataFrame(
-            tables.variance_components(self),
+            components.variance_components(self),
             columns=["group", "term", "variance", "sd", "correlation", "se"],
         )
 
@@ -197,7 +197,7 @@ class Fit:
         import pandas as pd
 
         return pd.DataFrame(
-            tables.response_parameters(self), columns=["parameter", "estimate", "se"]
+            components.response_parameters(self), columns=["parameter", "estimate", "se"]
         )
 
     def effects(self, group: str) -> pd.DataFrame:

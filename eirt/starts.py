@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
+from typing import TYPE_CHECKING
+
 import jax
 import numpy as np
-from jaxtyping import Array, Float
 
 from eirt._compiled import compiled
 from eirt.design import Design
@@ -28,6 +29,9 @@ from eirt.parts import Part
 from eirt.responses import Response
 from eirt.restrictions import restrict
 from eirt.terms import Term
+
+if TYPE_CHECKING:
+    from jaxtyping import Array, Float
 
 REACH = 6.5
 MOST_NODES = 401  # beyond, nodes at each person's own mode are cheaper
@@ -248,30 +252,38 @@ def rough_covariance(objective: Objective) -> np.ndarray:
 
 def _sums_of_products(design: Design) -> tuple[np.ndarray, list[np.ndarray]]:
     """Return X'X and, for each term, Z'X with a row for each effect of each level."""
-    import scipy.sparse
-
-    shape = (len(design.persons), len(design.x))
-    places = (design.obs_person, design.obs_cell)
-    answered = scipy.sparse.coo_array((np.ones(design.n_obs), places), shape).tocsr()
-    of_cells, of_persons = design.x, np.zeros((shape[0], design.x.shape[1]))
+    n_persons, n_cells = len(design.persons), len(design.x)
+    person, cell = design.obs_person, design.obs_cell
+    of_cells, of_persons = design.x, np.zeros((n_persons, design.x.shape[1]))
     of_persons[:, design.person_columns] = design.person_x
-    n_cell, n_person = answered.sum(axis=0), answered.sum(axis=1)
-    cross = of_persons.T @ (answered @ of_cells)
+    n_cell, n_person = np.bincount(cell, minlength=n_cells), np.bincount(person)
+    cross = of_persons.T @ _sums(person, of_cells, cell, n_persons)
     gram = cross + cross.T
     gram += (of_cells.T * n_cell) @ of_cells + (of_persons.T * n_person) @ of_persons
-    by_cell = n_cell[:, None] * of_cells + answered.T @ of_persons
+    by_cell = n_cell[:, None] * of_cells + _sums(cell, of_persons, person, n_cells)
     sums = []
     for term in design.terms:
         if term.index is None:
-            both = (term.z[:, :, None] * of_cells[:, None, :]).reshape(shape[1], -1)
-            own = (answered @ term.z)[:, :, None] * of_persons[:, None, :]
-            total = answered @ both + own.reshape(shape[0], -1)
+            both = (term.z[:, :, None] * of_cells[:, None, :]).reshape(n_cells, -1)
+            own = _sums(person, term.z, cell, n_persons)[:, :, None] * of_persons[:, None, :]
+            total = _sums(person, both, cell, n_persons) + own.reshape(n_persons, -1)
         else:
             both = term.z[:, :, None] * by_cell[:, None, :]
             total = np.zeros((len(term.levels), *both.shape[1:]))
             np.add.at(total, term.index, both)
         sums.append(total.reshape(-1, of_cells.shape[1]))
     return gram, sums
+
+
+def _sums(
+    group: np.ndarray, values: Float[np.ndarray, "n q"], place: np.ndarray, n_groups: int
+) -> Float[np.ndarray, "g q"]:
+    """Return the sums over each group's observations of the values at their places."""
+    found = np.zeros((n_groups, values.shape[1]))
+    for column, total in zip(values.T, found.T, strict=True):
+        if np.any(column):
+            total[:] = np.bincount(group, column[place], minlength=n_groups)
+    return found
 
 
 def _rough_variance(design: Design, part: Part) -> np.ndarray:

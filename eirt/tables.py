@@ -2,20 +2,19 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable
 from typing import TYPE_CHECKING, NamedTuple
 
 import jax
 import jax.numpy as jnp
 import numpy as np
-from jaxtyping import Float
 
 from eirt._compiled import compiled
 from eirt._config import double_precision
-from eirt.covariances import Covariance
+from eirt.components import thetas
 from eirt.design import Design
 from eirt.effects import EASINESS, Linear
-from eirt.extras import answers
 from eirt.factors import constant_within
 from eirt.likelihood.incidence import person_data
 from eirt.model import Cell, Model, Standing, cell_data
@@ -23,10 +22,12 @@ from eirt.terms import Term
 
 if TYPE_CHECKING:
     import pandas as pd
+    from jaxtyping import Float
 
     from eirt.results import Fit
 
 LEVEL = 0.95
+QUANTILE = 1.959963984540054  # of the normal distribution at (1 + LEVEL) / 2
 FARTHEST = 1e5  # threshold of a category that there is
 
 
@@ -58,30 +59,20 @@ def wald(estimate: np.ndarray, se: np.ndarray) -> pd.DataFrame:
     np.float64(0.05)
     """
     import pandas as pd
-    from scipy.special import ndtr, ndtri
 
     with np.errstate(divide="ignore", invalid="ignore"):
         z = np.where(se == 0, np.nan, estimate / se)  # fixed at a value: nothing to test
-    half = ndtri((1 + LEVEL) / 2) * se
+    half = QUANTILE * se
     return pd.DataFrame(
         {
             "estimate": estimate,
             "se": se,
             "z": z,
-            "p": 2 * ndtr(-np.abs(z)),
+            "p": [math.erfc(abs(each) / math.sqrt(2)) for each in z],
             "lower": estimate - half,
             "upper": estimate + half,
         }
     )
-
-
-def value_and_jacobian(
-    function: Callable[[jax.Array], jax.Array], at: jax.Array
-) -> tuple[np.ndarray, np.ndarray]:
-    """Return a function's value and Jacobian, for the delta method, compiled as one."""
-    both = jax.jit(lambda x: (function(x), jax.jacfwd(function)(x)))
-    value, jacobian = both(at)
-    return np.asarray(value), np.asarray(jacobian)
 
 
 def explained_places(fit: Fit) -> list[np.ndarray]:
@@ -101,78 +92,11 @@ def explained_places(fit: Fit) -> list[np.ndarray]:
     return found
 
 
-def _thetas(fit: Fit) -> list[np.ndarray]:
-    """Return the places of each effect's covariance parameters in the full vector."""
-    ends = np.cumsum([fit.model.n_fixed, *(e.covariance.n_theta for e in fit.model.effects)])
-    return [np.arange(a, b) for a, b in zip(ends[:-1], ends[1:], strict=True)]
-
-
-@double_precision
-def variance_components(fit: Fit) -> list[tuple]:
-    """Return a row per standard deviation and per correlation, with delta-method errors."""
-    vcov = fit.vcov.to_numpy()
-    rows = []
-    for effect, term, places in zip(fit.model.effects, fit.design.terms, _thetas(fit), strict=True):
-        block = effect.covariance.block
-        q = block.dimension
-        names = term.effects if q == len(term.effects) else ("(Intercept)",) * q
-
-        def derived(theta: jax.Array, block: Covariance = block) -> jax.Array:
-            factor = block.factor(theta)
-            covariance = factor @ factor.T
-            sd = jnp.sqrt(jnp.maximum(jnp.diagonal(covariance), 1e-300))
-            return jnp.concatenate([sd, (covariance / jnp.outer(sd, sd)).ravel()])
-
-        theta = jnp.asarray(fit.full[places])
-        found, jacobian = value_and_jacobian(derived, theta)
-        variance = np.einsum("ij,jk,ik->i", jacobian, vcov[np.ix_(places, places)], jacobian)
-        se = np.sqrt(np.maximum(variance, 0.0))
-        sd, correlation = found[:q], found[q:].reshape(q, q)
-        for a in range(q):
-            error = se[a] if np.any(jacobian[a]) else np.nan
-            rows.append((term.group, names[a], sd[a] ** 2, sd[a], np.nan, error))
-        if block.correlated:
-            for a in range(q):
-                for b in range(a):
-                    pair = f"{names[b]} ~ {names[a]}"
-                    shared = correlation[a, b] * sd[a] * sd[b]
-                    bound = abs(correlation[a, b]) > 1 - 1e-6
-                    error = np.nan if bound else se[q + a * q + b]
-                    rows.append((term.group, pair, shared, np.nan, correlation[a, b], error))
-    return rows
-
-
-@double_precision
-def response_parameters(fit: Fit) -> list[tuple]:
-    """Return the constrained extra parameters with delta-method errors."""
-    response, n_sets = fit.model.response, fit.model.n_sets
-    size = n_sets * response.n_aux
-    if size == 0:
-        return []
-
-    def constrained(raw: jax.Array) -> jax.Array:
-        return jax.vmap(response.constrain)(raw.reshape(n_sets, -1)).ravel()
-
-    raw = jnp.asarray(fit.full[-size:])
-    values, jacobian = value_and_jacobian(constrained, raw)
-    vcov = fit.vcov.to_numpy()[-size:, -size:]
-    se = np.sqrt(np.einsum("ij,jk,ik->i", jacobian, vcov, jacobian))
-    labels = [f"{item}: " for item in fit.design.items] if fit.model.aux_by_item else [""]
-    names = [label + name for label in labels for name in response.aux_names]
-    sets = answers(fit.design, fit.model.aux_by_item)
-    absent = [response.absent(y, *given) for y, given in sets]
-    return [
-        row
-        for k, row in enumerate(zip(names, values, se, strict=True))
-        if k % response.n_aux not in absent[k // response.n_aux]
-    ]
-
-
 def effect_factors(fit: Fit) -> list[np.ndarray]:
     """Return Lambda of each effect at the estimates."""
     return [
         np.asarray(effect.covariance.factor(jnp.asarray(fit.full[places])))
-        for effect, places in zip(fit.model.effects, _thetas(fit), strict=True)
+        for effect, places in zip(fit.model.effects, thetas(fit), strict=True)
     ]
 
 

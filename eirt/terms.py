@@ -11,7 +11,8 @@ import numpy as np
 from eirt.effects import STEEP, Target
 from eirt.errors import FormulaError
 from eirt.factors import constant_within, factor_codes, level_codes
-from eirt.formula import Formula, RandomTerm, model_columns, model_matrix, variables
+from eirt.formula import Formula, RandomTerm, variables
+from eirt.matrices import model_columns, model_matrix
 
 if TYPE_CHECKING:
     import pandas as pd

@@ -6,7 +6,6 @@ from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
-from jaxtyping import Float
 
 from eirt import frames, tables
 from eirt.certificate import BOUNDARY
@@ -20,6 +19,7 @@ from eirt.results import Fit
 
 if TYPE_CHECKING:
     import pandas as pd
+    from jaxtyping import Float
 
     from eirt.plots import Picture
 

@@ -6,7 +6,6 @@ from collections.abc import Iterator
 from typing import TYPE_CHECKING, NamedTuple
 
 import numpy as np
-from jaxtyping import Float
 
 from eirt._config import double_precision
 from eirt.effects import EASINESS, STEEP, Target
@@ -19,6 +18,7 @@ from eirt.tables import effect_factors, of_items
 
 if TYPE_CHECKING:
     import pandas as pd
+    from jaxtyping import Float
 
 
 @double_precision

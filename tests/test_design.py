@@ -7,7 +7,8 @@ import pytest
 from eirt.design import build
 from eirt.errors import DataError, FormulaError
 from eirt.factors import factor_codes
-from eirt.formula import model_columns, parse
+from eirt.formula import parse
+from eirt.matrices import model_columns
 
 
 @pytest.fixture

@@ -5,7 +5,7 @@ Inside, random effects are spherical: b = Lambda(theta) u with u ~ N(0, I).
 
 from collections.abc import Callable
 
-from eirt.covariances.base import Covariance, Theta
+from eirt.covariances.base import Covariance
 from eirt.covariances.loadings import Correlation, Factor, ReducedRank
 from eirt.covariances.patterned import (
     AR1,
@@ -81,7 +81,6 @@ __all__ = [
     "Repeated",
     "Scalar",
     "Standard",
-    "Theta",
     "Unstructured",
     "covariance_of",
 ]

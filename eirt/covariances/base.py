@@ -1,12 +1,17 @@
 """What a covariance of random effects must provide."""
 
+from __future__ import annotations
+
 import abc
 from dataclasses import dataclass
+from typing import TYPE_CHECKING
 
 import numpy as np
-from jaxtyping import Array, Float
 
-Theta = Float[Array, " n_theta"]
+if TYPE_CHECKING:
+    from jaxtyping import Array, Float
+
+    Theta = Float[Array, " n_theta"]
 
 
 @dataclass(frozen=True)

@@ -1,13 +1,20 @@
 """Covariances with a pattern: exchangeable or serial correlation, independent blocks."""
 
+from __future__ import annotations
+
 from dataclasses import dataclass, field
+from typing import TYPE_CHECKING
 
 import jax
 import jax.numpy as jnp
 import numpy as np
-from jaxtyping import Array, Float
 
-from eirt.covariances.base import Covariance, Theta, require_two, sign
+from eirt.covariances.base import Covariance, require_two, sign
+
+if TYPE_CHECKING:
+    from jaxtyping import Array, Float
+
+    from eirt.covariances.base import Theta
 
 
 @dataclass(frozen=True)

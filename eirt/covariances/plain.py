@@ -1,12 +1,19 @@
 """Covariances whose parameters are entries of Lambda: lme4's, and one standard deviation."""
 
+from __future__ import annotations
+
 from dataclasses import dataclass
+from typing import TYPE_CHECKING
 
 import jax.numpy as jnp
 import numpy as np
-from jaxtyping import Array, Float
 
-from eirt.covariances.base import Covariance, Theta, pair_names, sign
+from eirt.covariances.base import Covariance, pair_names, sign
+
+if TYPE_CHECKING:
+    from jaxtyping import Array, Float
+
+    from eirt.covariances.base import Theta
 
 
 @dataclass(frozen=True)

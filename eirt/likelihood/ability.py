@@ -10,12 +10,16 @@ so that persons differ by natural parameters and share nodes.
 
 from __future__ import annotations
 
+from typing import TYPE_CHECKING
+
 import jax
 import jax.numpy as jnp
-from jaxtyping import Array, Float
 
 from eirt._math import Grid, cholesky, cholesky_logdet, cholesky_solve, lower_solve
 from eirt.model import Standing
+
+if TYPE_CHECKING:
+    from jaxtyping import Array, Float
 
 
 def natural(

@@ -9,12 +9,11 @@ from __future__ import annotations
 
 import functools
 from dataclasses import dataclass
-from typing import NamedTuple
+from typing import TYPE_CHECKING, NamedTuple
 
 import jax
 import jax.numpy as jnp
 import numpy as np
-from jaxtyping import Array, Float
 
 from eirt._compiled import compiled
 from eirt._math import over_blocks
@@ -29,6 +28,9 @@ from eirt.likelihood.joint import integral_and_gradient, nodes_of_persons
 from eirt.likelihood.laplace import JointObjective
 from eirt.model import Model
 from eirt.restrictions import Restriction
+
+if TYPE_CHECKING:
+    from jaxtyping import Array, Float
 
 ELEMENTS = 2**22  # persons at a time x responses x nodes
 MOST_NODES = 20_000

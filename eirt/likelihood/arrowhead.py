@@ -9,17 +9,19 @@ dense Schur complement S of the other effects, and log|H| = sum_p log|H_pp| + lo
 from __future__ import annotations
 
 import functools
-from typing import Literal, NamedTuple
+from typing import TYPE_CHECKING, Literal, NamedTuple
 
 import jax
 import jax.numpy as jnp
-from jaxtyping import Array, Float, Int
 
 from eirt._math import cholesky, cholesky_logdet, cholesky_solve, lower_solve
 from eirt.likelihood.ability import precision_of
 from eirt.likelihood.cells import Data, cell_parameters, flatten, moves, person_prior
 from eirt.likelihood.incidence import Padded, Slots
 from eirt.model import CellParameters, Model
+
+if TYPE_CHECKING:
+    from jaxtyping import Array, Float, Int
 
 Information = Literal["observed", "expected", "safe"]
 MOST_DENSE = 5e7  # elements of a table of persons x other effects; beyond, only what is not zero

@@ -5,18 +5,20 @@ from __future__ import annotations
 import abc
 from collections.abc import Callable
 from dataclasses import dataclass
-from typing import NamedTuple
+from typing import TYPE_CHECKING, NamedTuple
 
 import jax
 import jax.numpy as jnp
 import numpy as np
-from jaxtyping import Array, Float
 
 from eirt._math import upper_solve
 from eirt.design import Design
 from eirt.likelihood.cells import Data
 from eirt.model import Model
 from eirt.restrictions import Restriction
+
+if TYPE_CHECKING:
+    from jaxtyping import Array, Float
 
 IMPORTANCE_DRAWS = 256
 

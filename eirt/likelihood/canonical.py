@@ -10,15 +10,14 @@ weighted scores have equal posteriors, and are one.
 
 from __future__ import annotations
 
-from typing import NamedTuple
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 import jax
 import jax.numpy as jnp
 import numpy as np
-from jaxtyping import Array, Float, Int
 
 from eirt._compiled import compiled
-from eirt._math import Grid, over_blocks, rounded_up
+from eirt._math import Grid, on_host, over_blocks, rounded_up
 from eirt.design import Design
 from eirt.factors import combine, first_of
 from eirt.likelihood.ability import node_statistics
@@ -28,6 +27,9 @@ from eirt.likelihood.incidence import aligned_responses
 from eirt.likelihood.polynomials import enough, orthonormal, polynomials, powers_up_to
 from eirt.model import CellParameters, Model, Person
 from eirt.responses import Response
+
+if TYPE_CHECKING:
+    from jaxtyping import Array, Float, Int
 
 ELEMENTS = 2**23  # persons at a time x polynomials x cells
 
@@ -93,15 +95,15 @@ def canonical_incidence(model: Model, design: Design) -> Canonical:
 
     Rows of no weight round their number up: data of about this size share a compiled program.
     """
-    found = aligned_responses(design)
+    found: Any = aligned_responses(design)
     base = np.full(found.y.shape[1], design.y[0])
-    y = np.asarray(found.y)
+    y = found.y
     values = np.unique(design.row_y)
     known = np.asarray(_at_zero(model.response, values))
     constant = (known - known[values == base[0]])[np.searchsorted(values, y)].sum(axis=1)
     group, weight = np.arange(len(y)), np.ones(len(y))
     first = group
-    present: Array | None = found.present
+    present = found.present
     if design.complete:
         group = _alike(model, design, y, found.person)
         weight, first, present = np.bincount(group).astype(float), first_of(group), None
@@ -115,18 +117,18 @@ def canonical_incidence(model: Model, design: Design) -> Canonical:
     y, constant = mean(y), mean(constant[:, None])[:, 0]
     more = rounded_up(len(y)) - len(y)
 
-    def padded(values: Array | np.ndarray) -> Array:
-        none = np.zeros((more, *values.shape[1:]), values.dtype)
-        return jnp.concatenate([jnp.asarray(values), none])
+    def padded(values: np.ndarray) -> np.ndarray:
+        return np.concatenate([values, np.zeros((more, *values.shape[1:]), values.dtype)])
 
-    return Canonical(
-        jnp.concatenate([jnp.asarray(y), jnp.broadcast_to(base, (more, len(base)))]),
+    return on_host(
+        Canonical,
+        np.concatenate([y, np.broadcast_to(base, (more, len(base)))]),
         None if present is None else padded(present),
-        jnp.asarray(base),
+        base,
         padded(constant),
         padded(weight),
         jax.tree.map(lambda leaf: padded(leaf[first]), found.person),
-        jnp.asarray(group),
+        group,
     )
 
 

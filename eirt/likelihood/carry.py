@@ -7,10 +7,12 @@ them to random effects, few of which move a given cell, without ever storing the
 
 from __future__ import annotations
 
-from typing import NamedTuple
+from typing import TYPE_CHECKING, NamedTuple
 
 import jax.numpy as jnp
-from jaxtyping import Array, Float, Int
+
+if TYPE_CHECKING:
+    from jaxtyping import Array, Float, Int
 
 
 class Direct(NamedTuple):

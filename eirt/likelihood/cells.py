@@ -4,18 +4,20 @@ from __future__ import annotations
 
 import functools
 from collections.abc import Callable
-from typing import NamedTuple, Protocol, Self
+from typing import TYPE_CHECKING, NamedTuple, Protocol, Self
 
 import jax
 import jax.numpy as jnp
-from jaxtyping import Array, Float, Int
 
-from eirt._math import Grid, lower_solve
+from eirt._math import Grid, lower_solve, on_host
 from eirt.design import Design
 from eirt.likelihood.ability import mean_of, natural
 from eirt.likelihood.incidence import person_data
 from eirt.model import Cell, CellParameters, Model, Params, Person, Standing, cell_data
 from eirt.restrictions import Restriction
+
+if TYPE_CHECKING:
+    from jaxtyping import Array, Float, Int
 
 
 class Data(NamedTuple):
@@ -31,11 +33,12 @@ class Data(NamedTuple):
     @classmethod
     def of(cls, design: Design, restriction: Restriction) -> Self:
         """Collect the arrays of a design."""
-        return cls(
+        return on_host(
+            cls,
             cell_data(design),
-            jnp.asarray(design.row_cell),
-            jnp.asarray(design.row_y),
-            jnp.asarray(design.person_columns),
+            design.row_cell,
+            design.row_y,
+            design.person_columns,
             jax.tree.map(lambda leaf: leaf.mean(axis=0), person_data(design)),
             restriction,
         )

@@ -3,10 +3,9 @@
 from __future__ import annotations
 
 import abc
+from typing import TYPE_CHECKING
 
 import numpy as np
-import scipy.linalg
-from jaxtyping import Array
 
 from eirt.design import Design
 from eirt.likelihood import outer
@@ -17,6 +16,9 @@ from eirt.likelihood.inner import Inner
 from eirt.likelihood.table import by_each
 from eirt.model import Model, global_offsets
 from eirt.restrictions import Restriction
+
+if TYPE_CHECKING:
+    from jaxtyping import Array
 
 MOST_CURVATURES = 30  # on the way to a mode
 
@@ -100,10 +102,8 @@ class OuterObjective(Objective):
     def moments(self, psi: np.ndarray) -> Moments:
         self.value_and_grad(psi)
         mean, covariance = outer.moments(self.model, psi, self.mode, self.inner)
-        inverse = scipy.linalg.cho_solve(
-            (np.asarray(self.factor), True), np.eye(self.n_effects), check_finite=False
-        )
-        return Moments(self.by_each(mean), self.by_each(covariance), self.mode, inverse)
+        half = np.linalg.inv(np.asarray(self.factor))
+        return Moments(self.by_each(mean), self.by_each(covariance), self.mode, half.T @ half)
 
     def by_each(self, by_person: Array) -> np.ndarray:
         """Return what the integral knows of its persons for each person of the data."""

@@ -7,15 +7,18 @@ the table of row log-probabilities are matrix products, or a padded list of rows
 
 from __future__ import annotations
 
-from typing import NamedTuple
+from typing import TYPE_CHECKING, NamedTuple
 
 import jax
 import jax.numpy as jnp
 import numpy as np
-from jaxtyping import Array, Float, Int, Shaped
 
+from eirt._math import on_host
 from eirt.design import Design
 from eirt.model import Person
+
+if TYPE_CHECKING:
+    from jaxtyping import Array, Float, Int, Shaped
 
 
 class Dense(NamedTuple):
@@ -151,8 +154,8 @@ Slots = Padded | Aligned
 def person_data(design: Design) -> Person:
     """Return the covariates of persons as arrays."""
     none = np.zeros((len(design.persons), 0))
-    parts = tuple(jnp.asarray(part.x if part.of_persons else none) for part in design.parts)
-    return Person(jnp.asarray(design.person_x), parts)
+    parts = tuple(part.x if part.of_persons else none for part in design.parts)
+    return on_host(Person, design.person_x, parts)
 
 
 def nearly_complete(design: Design) -> bool:
@@ -178,18 +181,16 @@ def incidence(design: Design, dense: bool, block: int = 1) -> Dense | Padded:
     n_padded = -(-n_persons // block) * block
     weight = (np.arange(n_padded) < n_persons).astype(float)
     person = jax.tree.map(
-        lambda leaf: jnp.pad(leaf, ((0, n_padded - n_persons), (0, 0))), person_data(design)
+        lambda leaf: np.pad(leaf, ((0, n_padded - n_persons), (0, 0))), person_data(design)
     )
     if dense:
         counts = np.zeros((n_padded, n_rows))
         np.add.at(counts, (design.obs_person, design.obs_row), 1.0)
-        rows_of_cell = grouped(design.row_cell, len(design.x))
-        return Dense(jnp.asarray(counts), jnp.asarray(rows_of_cell), jnp.asarray(weight), person)
+        return on_host(Dense, counts, grouped(design.row_cell, len(design.x)), weight, person)
     slots = grouped(design.obs_person, n_padded)
     present = slots < design.n_obs
     rows = np.append(design.obs_row, 0)[slots].astype(np.int32)
-    answered = jnp.asarray(present.astype(float))
-    return Padded(jnp.asarray(rows), answered, jnp.asarray(weight), person)
+    return on_host(Padded, rows, present.astype(float), weight, person)
 
 
 def aligned_responses(design: Design) -> Aligned:
@@ -198,8 +199,7 @@ def aligned_responses(design: Design) -> Aligned:
     y, present = np.full(shape, design.y[0]), np.zeros(shape)  # a possible response where none is
     y[design.obs_person, design.obs_cell] = design.y
     present[design.obs_person, design.obs_cell] = 1.0
-    ones = jnp.ones(shape[0])
-    return Aligned(jnp.asarray(y), jnp.asarray(present), ones, person_data(design))
+    return on_host(Aligned, y, present, np.ones(shape[0]), person_data(design))
 
 
 def slots(design: Design) -> Slots:

@@ -10,11 +10,10 @@ dimensions. They are held fixed while u moves: that changes m by no more than th
 from __future__ import annotations
 
 import functools
-from typing import NamedTuple, Protocol
+from typing import TYPE_CHECKING, NamedTuple, Protocol
 
 import jax
 import jax.numpy as jnp
-from jaxtyping import Array, Float
 
 from eirt._math import Grid, cholesky_logdet, over_blocks, upper_solve
 from eirt.likelihood.ability import log_ratio
@@ -39,6 +38,9 @@ from eirt.likelihood.table import (
     posterior_moments,
 )
 from eirt.model import Model
+
+if TYPE_CHECKING:
+    from jaxtyping import Array, Float
 
 ELEMENTS = 2**22  # persons at a time x responses x nodes
 

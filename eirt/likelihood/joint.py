@@ -6,11 +6,11 @@ f(x, u) = sum_n log p(y_n | eta_n) - sum_p |x_p - m_p|^2 / 2 - u'u / 2
 from __future__ import annotations
 
 import functools
+from typing import TYPE_CHECKING
 
 import jax
 import jax.numpy as jnp
 import numpy as np
-from jaxtyping import Array, Float
 
 from eirt._compiled import compiled
 from eirt._math import Grid, cholesky_logdet, cholesky_solve, newton_mode, upper_solve
@@ -29,6 +29,9 @@ from eirt.likelihood.base import Objective, importance_error
 from eirt.likelihood.cells import on_common_scale
 from eirt.likelihood.incidence import slots
 from eirt.model import Model
+
+if TYPE_CHECKING:
+    from jaxtyping import Array, Float
 
 
 def _joint(model: Model, psi: Array, effects: Effects, setting: Setting) -> Array:

@@ -8,10 +8,9 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 import jax
-import jax.numpy as jnp
 import numpy as np
 
-from eirt._math import Grid, gauss_hermite_grid
+from eirt._math import Grid, gauss_hermite_grid, on_host
 from eirt.design import Design
 from eirt.likelihood import joint
 from eirt.likelihood.arrowhead import Arrow, Effects, Information, Setting
@@ -67,7 +66,7 @@ class JointObjective(Objective):
         self.grid = gauss_hermite_grid(nodes, model.dimension)
         self.setting = Setting(self.data, jax.device_put(slots(design)))
         shape = (len(design.persons), model.dimension)
-        self.origin = Effects(jnp.zeros(shape), jnp.zeros(global_offsets(design)[-1]))
+        self.origin = on_host(Effects, np.zeros(shape), np.zeros(global_offsets(design)[-1]))
         self.mode = self.origin
 
     def _find_mode(self, psi: np.ndarray) -> tuple[Effects, Arrow]:

@@ -13,11 +13,10 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 import jax
-import jax.numpy as jnp
 import numpy as np
 
 from eirt._compiled import compiled
-from eirt._math import Grid, equispaced_grid, gauss_hermite_grid
+from eirt._math import Grid, equispaced_grid, gauss_hermite_grid, on_host
 from eirt.design import Design
 from eirt.likelihood.arrowhead import Effects, Setting
 from eirt.likelihood.base import IMPORTANCE_DRAWS, Likelihood, Objective
@@ -124,7 +123,9 @@ class AdaptiveNestedObjective(OuterObjective):
         width = present.shape[1] * len(self.grid.log_weights) * model.moved
         block = int(np.clip(ELEMENTS // width, 1, len(present)))
         self.how = Assembly(model.moved, block)
-        self.joint = Effects(jnp.zeros((len(present), model.dimension)), jnp.zeros(self.n_effects))
+        self.joint = on_host(
+            Effects, np.zeros((len(present), model.dimension)), np.zeros(self.n_effects)
+        )
 
     def place(self, psi: np.ndarray) -> None:
         self.inner = self._nodes(psi, self.grid)

@@ -6,9 +6,10 @@ log L ~= f(u^) - log|H(u^)| / 2,    H = I - d2 m(u^)
 
 from __future__ import annotations
 
+from typing import TYPE_CHECKING
+
 import jax
 import jax.numpy as jnp
-from jaxtyping import Array, Float
 
 from eirt._compiled import compiled
 from eirt._math import cholesky_logdet, cholesky_solve, newton_mode
@@ -18,6 +19,9 @@ from eirt.likelihood.carry import Local
 from eirt.likelihood.cells import moves
 from eirt.likelihood.inner import Inner
 from eirt.model import Model
+
+if TYPE_CHECKING:
+    from jaxtyping import Array, Float
 
 MODE_FOUND = 1e-18  # Newton decrement
 STEPS = 12  # with one curvature

@@ -7,13 +7,16 @@ there a polynomial of low degree, and covariances of functions are sums over few
 from __future__ import annotations
 
 import itertools
+from typing import TYPE_CHECKING
 
 import jax
 import jax.numpy as jnp
 import numpy as np
-from jaxtyping import Array, Float
 
 from eirt._math import Grid
+
+if TYPE_CHECKING:
+    from jaxtyping import Array, Float
 
 MOST_DEGREE = {1: 14, 2: 8, 3: 5}  # of the polynomials of posteriors, by dimension
 LEFT_OUT = 1e-8  # of the posterior variance of a score

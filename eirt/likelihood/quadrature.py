@@ -4,11 +4,11 @@ from __future__ import annotations
 
 import functools
 from dataclasses import dataclass
+from typing import TYPE_CHECKING
 
 import jax
 import jax.numpy as jnp
 import numpy as np
-from jaxtyping import Array
 
 from eirt._compiled import compiled
 from eirt._math import Grid, equispaced_grid
@@ -33,6 +33,9 @@ from eirt.likelihood.table import (
 )
 from eirt.model import Model
 from eirt.restrictions import Restriction, unrestricted
+
+if TYPE_CHECKING:
+    from jaxtyping import Array
 
 QUICK_DEGREE = 2  # of the polynomials that scores are projected on while a fit is under way
 

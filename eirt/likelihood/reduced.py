@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import TYPE_CHECKING
 
 import jax
 import jax.numpy as jnp
 import numpy as np
-from jaxtyping import Array
 
 from eirt._compiled import compiled
 from eirt._math import equispaced_grid
@@ -22,6 +22,9 @@ from eirt.likelihood.testlets import ByTestlet, by_testlet, split
 from eirt.likelihood.two_tier import ELEMENTS, TwoTier
 from eirt.model import Model
 from eirt.restrictions import Restriction
+
+if TYPE_CHECKING:
+    from jaxtyping import Array
 
 
 @dataclass(frozen=True)

@@ -8,12 +8,11 @@ R counts rows by person, T holds log p(row | node). Fisher's identity gives the 
 
 from __future__ import annotations
 
-from typing import Any, NamedTuple
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 import jax
 import jax.numpy as jnp
 import numpy as np
-from jaxtyping import Array, Float, Int
 
 from eirt._math import Grid, over_blocks
 from eirt.design import Design
@@ -46,6 +45,9 @@ from eirt.likelihood.incidence import (
 )
 from eirt.likelihood.polynomials import enough, orthonormal, polynomials, powers_up_to
 from eirt.model import CellParameters, Model
+
+if TYPE_CHECKING:
+    from jaxtyping import Array, Float, Int
 
 Incidence = Dense | Padded | Canonical
 MAX_NODES = 20_000

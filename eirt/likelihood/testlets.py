@@ -5,15 +5,18 @@ A dimension is general if it meets others; the rest are specific, each with cell
 
 from __future__ import annotations
 
-from typing import NamedTuple
+from typing import TYPE_CHECKING, NamedTuple
 
 import jax.numpy as jnp
 import numpy as np
-from jaxtyping import Array, Float, Int
 
+from eirt._math import on_host
 from eirt.design import Design
 from eirt.likelihood.incidence import grouped, person_data
 from eirt.model import Model, Person
+
+if TYPE_CHECKING:
+    from jaxtyping import Array, Float, Int
 
 
 class Split(NamedTuple):
@@ -79,12 +82,13 @@ def by_testlet(model: Model, design: Design) -> ByTestlet:
     np.add.at(counts, (design.obs_person, design.obs_row), 1.0)
     dimensions = np.array([*found.specific, model.dimension])[found.own]
     general = np.tile(np.array(found.general, int), (n_cells, 1))
-    return ByTestlet(
-        jnp.asarray(counts[:, rows]),
-        jnp.asarray(np.minimum(rows, len(design.row_cell) - 1)),
-        jnp.asarray(cells),
-        jnp.asarray(np.concatenate([general, dimensions[:, None]], axis=1)),
-        jnp.asarray(np.argsort([*found.general, *found.specific])),
-        jnp.ones(len(design.persons)),
+    return on_host(
+        ByTestlet,
+        counts[:, rows],
+        np.minimum(rows, len(design.row_cell) - 1),
+        cells,
+        np.concatenate([general, dimensions[:, None]], axis=1),
+        np.argsort([*found.general, *found.specific]),
+        np.ones(len(design.persons)),
         person_data(design),
     )

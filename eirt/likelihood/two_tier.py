@@ -11,11 +11,10 @@ general dimensions and one specific dimension, testlet by testlet.
 
 from __future__ import annotations
 
-from typing import NamedTuple
+from typing import TYPE_CHECKING, NamedTuple
 
 import jax
 import jax.numpy as jnp
-from jaxtyping import Array, Float, Int
 
 from eirt._math import Grid, over_blocks
 from eirt.likelihood.canonical import Louis
@@ -31,6 +30,9 @@ from eirt.likelihood.inner import common_moments
 from eirt.likelihood.table import Assembly, log_prior, log_table
 from eirt.likelihood.testlets import ByTestlet
 from eirt.model import CellParameters, Model
+
+if TYPE_CHECKING:
+    from jaxtyping import Array, Float, Int
 
 ELEMENTS = 2**21  # persons at a time x testlets x nodes
 

@@ -8,7 +8,6 @@ from typing import TYPE_CHECKING
 import jax
 import jax.numpy as jnp
 import numpy as np
-from jaxtyping import Array
 
 from eirt._config import double_precision
 from eirt.plots.base import COLOURS, Picture, unit, written
@@ -16,6 +15,7 @@ from eirt.plots.panels import abilities, choose, draw_panels
 from eirt.results import Fit
 
 if TYPE_CHECKING:
+    from jaxtyping import Array
     from matplotlib.axes import Axes
 
 

@@ -8,7 +8,6 @@ from typing import TYPE_CHECKING
 import jax
 import jax.numpy as jnp
 import numpy as np
-from jaxtyping import Array, Float
 
 from eirt._config import double_precision
 from eirt.plots.base import COLOURS, Picture, unit, written
@@ -19,6 +18,7 @@ from eirt.tables import LEVEL
 
 if TYPE_CHECKING:
     import pandas as pd
+    from jaxtyping import Array, Float
     from matplotlib.axes import Axes
 
 RELIABLE = 0.7

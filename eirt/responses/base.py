@@ -1,19 +1,23 @@
 """What a response family must provide: p(y | eta, aux) for ONE observation."""
 
+from __future__ import annotations
+
 import abc
 from dataclasses import dataclass, replace
-from typing import Self
+from typing import TYPE_CHECKING, Self
 
 import jax
 import jax.numpy as jnp
 import numpy as np
-from jaxtyping import Array, Float, Int
 
 from eirt.errors import nearest
 from eirt.links import LINKS, Link
 
-Real = Float[Array, ""]
-Aux = Float[Array, " n_aux"]
+if TYPE_CHECKING:
+    from jaxtyping import Array, Float, Int
+
+    Real = Float[Array, ""]
+    Aux = Float[Array, " n_aux"]
 
 ABSENT = -1e6  # intercept of a category that an item does not have
 

@@ -1,14 +1,21 @@
 """Right or wrong, with or without guessing."""
 
+from __future__ import annotations
+
 from dataclasses import dataclass
+from typing import TYPE_CHECKING
 
 import jax
 import jax.numpy as jnp
 import numpy as np
-from jaxtyping import Array, Float
 
 from eirt.links import Link
-from eirt.responses.base import Aux, Real, Response, category_information, named_link
+from eirt.responses.base import Response, category_information, named_link
+
+if TYPE_CHECKING:
+    from jaxtyping import Array, Float
+
+    from eirt.responses.base import Aux, Real
 
 
 @dataclass(frozen=True)

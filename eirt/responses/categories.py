@@ -1,15 +1,22 @@
 """Ordered and unordered categories."""
 
+from __future__ import annotations
+
 from dataclasses import dataclass
+from typing import TYPE_CHECKING
 
 import jax
 import jax.numpy as jnp
 import numpy as np
-from jaxtyping import Array, Bool, Float
 
 from eirt._math import log1mexp
 from eirt.links import Link
-from eirt.responses.base import ABSENT, Aux, Categorical, Real, Response, named_link
+from eirt.responses.base import ABSENT, Categorical, Response, named_link
+
+if TYPE_CHECKING:
+    from jaxtyping import Array, Bool, Float
+
+    from eirt.responses.base import Aux, Real
 
 
 @dataclass(frozen=True)

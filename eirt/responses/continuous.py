@@ -1,16 +1,21 @@
 """Continuous responses."""
 
+from __future__ import annotations
+
 from dataclasses import dataclass
+from typing import TYPE_CHECKING
 
 import jax
 import jax.numpy as jnp
 import numpy as np
-from jaxtyping import Array, Float
 
 from eirt.links import Link
-from eirt.responses.base import Aux, Real, Response, log_sd, log_start, named_link
+from eirt.responses.base import Response, log_sd, log_start, named_link
 
-_normal = jax.scipy.stats.norm
+if TYPE_CHECKING:
+    from jaxtyping import Array, Float
+
+    from eirt.responses.base import Aux, Real
 
 
 class Dispersed(Response):
@@ -53,7 +58,7 @@ class Gaussian(Dispersed):
         return mean
 
     def log_prob(self, y: Real, eta: Real, aux: Aux) -> Real:
-        return _normal.logpdf(y, eta, aux[0])
+        return jax.scipy.stats.norm.logpdf(y, eta, aux[0])
 
     def mean(self, eta: Real, aux: Aux) -> Real:
         return eta
@@ -97,7 +102,7 @@ class LogGaussian(Dispersed):
         return jnp.log(mean)
 
     def log_prob(self, y: Real, eta: Real, aux: Aux) -> Real:
-        return _normal.logpdf(jnp.log(y), eta, aux[0]) - jnp.log(y)
+        return jax.scipy.stats.norm.logpdf(jnp.log(y), eta, aux[0]) - jnp.log(y)
 
     def mean(self, eta: Real, aux: Aux) -> Real:
         return jnp.exp(eta + aux[0] ** 2 / 2)
@@ -267,12 +272,12 @@ class Tobit(Dispersed):
         return mean
 
     def log_prob(self, y: Real, eta: Real, aux: Aux) -> Real:
-        found = _normal.logpdf(y, eta, aux[0])
+        found = jax.scipy.stats.norm.logpdf(y, eta, aux[0])
         if self.lower is not None:
-            below = _normal.logcdf((self.lower - eta) / aux[0])
+            below = jax.scipy.stats.norm.logcdf((self.lower - eta) / aux[0])
             found = jnp.where(y <= self.lower, below, found)
         if self.upper is not None:
-            above = _normal.logcdf((eta - self.upper) / aux[0])
+            above = jax.scipy.stats.norm.logcdf((eta - self.upper) / aux[0])
             found = jnp.where(y >= self.upper, above, found)
         return found
 
@@ -280,7 +285,7 @@ class Tobit(Dispersed):
         def beyond(limit: float) -> Real:
             """Return E max(latent - limit, 0)."""
             z = (eta - limit) / aux[0]
-            return aux[0] * (z * _normal.cdf(z) + _normal.pdf(z))
+            return aux[0] * (z * jax.scipy.stats.norm.cdf(z) + jax.scipy.stats.norm.pdf(z))
 
         low = eta if self.lower is None else self.lower + beyond(self.lower)
         return low if self.upper is None else low - beyond(self.upper)
@@ -292,9 +297,9 @@ class Tobit(Dispersed):
     def information(self, eta: Real, aux: Aux) -> Real:
         def lost(z: Real) -> Real:
             """Return what the latent response tells beyond a limit, less what the limit does."""
-            density = _normal.pdf(z)
-            hazard = jnp.exp(_normal.logpdf(z) - _normal.logcdf(z))
-            return _normal.cdf(z) - z * density - density * hazard
+            density = jax.scipy.stats.norm.pdf(z)
+            hazard = jnp.exp(jax.scipy.stats.norm.logpdf(z) - jax.scipy.stats.norm.logcdf(z))
+            return jax.scipy.stats.norm.cdf(z) - z * density - density * hazard
 
         kept = jnp.ones_like(eta)
         if self.lower is not None:

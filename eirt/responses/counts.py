@@ -1,14 +1,21 @@
 """Counts."""
 
+from __future__ import annotations
+
 from dataclasses import dataclass
+from typing import TYPE_CHECKING
 
 import jax
 import jax.numpy as jnp
 import numpy as np
-from jaxtyping import Array, Float
 
 from eirt._math import log1mexp, log_rising
-from eirt.responses.base import Aux, Real, Response, log_start, not_whole
+from eirt.responses.base import Response, log_start, not_whole
+
+if TYPE_CHECKING:
+    from jaxtyping import Array, Float
+
+    from eirt.responses.base import Aux, Real
 
 
 class Count(Response):

@@ -1,14 +1,20 @@
 """Several families in one model."""
 
+from __future__ import annotations
+
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
-from typing import Self
+from typing import TYPE_CHECKING, Self
 
 import jax.numpy as jnp
 import numpy as np
-from jaxtyping import Array, Float, Int
 
-from eirt.responses.base import ABSENT, Aux, Real, Response
+from eirt.responses.base import ABSENT, Response
+
+if TYPE_CHECKING:
+    from jaxtyping import Array, Float, Int
+
+    from eirt.responses.base import Aux, Real
 
 HARMLESS = 0.5  # a response at which every family has a finite density
 

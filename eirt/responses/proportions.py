@@ -1,15 +1,22 @@
 """Successes out of a number of trials."""
 
+from __future__ import annotations
+
 from dataclasses import dataclass
+from typing import TYPE_CHECKING
 
 import jax
 import jax.numpy as jnp
 import numpy as np
-from jaxtyping import Array, Float
 
 from eirt._math import log_rising
 from eirt.links import Link
-from eirt.responses.base import Aux, Real, Response, log_start, named_link, not_whole
+from eirt.responses.base import Response, log_start, named_link, not_whole
+
+if TYPE_CHECKING:
+    from jaxtyping import Array, Float
+
+    from eirt.responses.base import Aux, Real
 
 
 @dataclass(frozen=True)

@@ -5,15 +5,15 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, NamedTuple
 
 import numpy as np
-from jaxtyping import Float
 
-from eirt.dif.base import Bank
+from eirt.functioning.base import Bank
 from eirt.inference import likelihood_ratio
 from eirt.results import Fit
 from eirt.tables import wald
 
 if TYPE_CHECKING:
     import pandas as pd
+    from jaxtyping import Float
 
 DELTA = 2.35  # units of ETS delta in a logit: 4 / 1.7 (Holland & Thayer 1988)
 ONE_SIDED, TWO_SIDED = 1.645, 1.96  # 5% points, by which ETS classifies

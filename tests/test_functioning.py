@@ -6,12 +6,12 @@ import pytest
 from scipy.stats import chi2, norm, spearmanr
 
 import eirt
-from eirt.dif.items import adjusted, ets_class
+from eirt.functioning.items import adjusted, ets_class
 from eirt.plots.intervals import draw_intervals
 
 pytestmark = pytest.mark.usefixtures("quick_compilation")
 
-dif_module = sys.modules["eirt.dif"]  # eirt.dif is the function
+dif_module = sys.modules["eirt.functioning"]  # eirt.dif is the function
 VA = {"person": "id", "item": "item", "response": "r2"}
 WEIGHTS = norm.pdf(np.linspace(-8, 8, 2001)) * 16 / 2000
 

@@ -9,10 +9,10 @@ from typing import TYPE_CHECKING, Any, Literal, cast
 import numpy as np
 
 from eirt import frames
-from eirt.dif.base import Bank, Columns, bank, grouped, refuse_constant
-from eirt.dif.items import DELTA, Rule, tested
 from eirt.doors import Options, to_long
 from eirt.errors import ConvergenceWarning, DataError, listing, nearest, warn_caller
+from eirt.functioning.base import Bank, Columns, bank, grouped, refuse_constant
+from eirt.functioning.items import DELTA, Rule, tested
 from eirt.plots.intervals import Band, draw_intervals
 from eirt.report import frame_text
 from eirt.responses import Bernoulli

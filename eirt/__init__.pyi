@@ -1,0 +1,116 @@
+"""The public names of eirt, and where they live: read when one is used."""
+
+from .categories import gpcm, grm, nominal, pcm, rsm, sequential
+from .certificate import Certificate
+from .datasets import datasets, describe, load
+from .errors import ConvergenceWarning, DataError, FormulaError
+from .explanatory import bifactor, eirm, explain, mirt
+from .functioning import dif
+from .inference import compare
+from .joint import joint_rt
+from .likelihood import (
+    AdaptiveQuadrature,
+    Beta,
+    Laplace,
+    LogNormal,
+    Nested,
+    Normal,
+    Quadrature,
+    Reduced,
+)
+from .models import lltm, one_pl, rasch, two_pl
+from .optimisers import LBFGS, Newton, QuasiNewton
+from .outcomes import four_pl, lognormal_rt, poisson_counts, three_pl
+from .proportionality import proportional_odds
+from .responses import (
+    Adjacent,
+    Bernoulli,
+    BetaBinomial,
+    BetaProportion,
+    Binomial,
+    Cumulative,
+    Gamma,
+    Gaussian,
+    Guessing,
+    Hurdle,
+    LogGaussian,
+    Mixed,
+    NegativeBinomial,
+    Nominal,
+    Poisson,
+    Sequential,
+    Tobit,
+    ZeroInflated,
+)
+from .results import Fit
+from .treatment import il_hte
+from .validation import CrossValidation, cross_validate
+from .variance import explained_variance
+
+__version__: str
+
+__all__ = [
+    "LBFGS",
+    "AdaptiveQuadrature",
+    "Adjacent",
+    "Bernoulli",
+    "Beta",
+    "BetaBinomial",
+    "BetaProportion",
+    "Binomial",
+    "Certificate",
+    "ConvergenceWarning",
+    "CrossValidation",
+    "Cumulative",
+    "DataError",
+    "Fit",
+    "FormulaError",
+    "Gamma",
+    "Gaussian",
+    "Guessing",
+    "Hurdle",
+    "Laplace",
+    "LogGaussian",
+    "LogNormal",
+    "NegativeBinomial",
+    "Nested",
+    "Newton",
+    "Nominal",
+    "Normal",
+    "Poisson",
+    "Quadrature",
+    "QuasiNewton",
+    "Reduced",
+    "Sequential",
+    "Tobit",
+    "ZeroInflated",
+    "bifactor",
+    "compare",
+    "cross_validate",
+    "datasets",
+    "describe",
+    "dif",
+    "eirm",
+    "four_pl",
+    "joint_rt",
+    "Mixed",
+    "three_pl",
+    "poisson_counts",
+    "lognormal_rt",
+    "sequential",
+    "rsm",
+    "pcm",
+    "nominal",
+    "grm",
+    "gpcm",
+    "explain",
+    "explained_variance",
+    "il_hte",
+    "lltm",
+    "load",
+    "mirt",
+    "one_pl",
+    "proportional_odds",
+    "rasch",
+    "two_pl",
+]
