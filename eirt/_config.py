@@ -11,6 +11,7 @@ from typing import ParamSpec, TypeVar
 import jax
 
 CACHE_VARIABLE = "EIRT_CACHE_DIR"
+THREADED = 48, 1500  # rows of matrices whose products are threaded, but not worth it
 
 _P = ParamSpec("_P")
 _T = TypeVar("_T")
@@ -66,6 +67,25 @@ def uncached() -> Iterator[None]:
     finally:
         jax.config.update("jax_enable_compilation_cache", before)
         reset_cache()
+
+
+@contextlib.contextmanager
+def calm_linear_algebra(size: int) -> Iterator[None]:
+    """Keep numpy's and SciPy's linear algebra to one thread, where matrices are of middling size.
+
+    Its threads spin for a while after each product, and take the processor from compiled code.
+    Smaller products have no threads, and larger ones need them.
+
+    Args:
+        size: rows of the matrices.
+    """
+    if not THREADED[0] <= size <= THREADED[1]:
+        yield
+        return
+    import threadpoolctl
+
+    with threadpoolctl.threadpool_limits(limits=1, user_api="blas"):
+        yield
 
 
 def double_precision(function: Callable[_P, _T]) -> Callable[_P, _T]:

@@ -14,6 +14,7 @@ if TYPE_CHECKING:
 
 Tree = TypeVar("Tree")
 
+SMALL = 64  # matrices whose halves are not worth a product of their own
 UNROLLED = 4  # matrices so small are factored and solved by plain arithmetic
 
 
@@ -200,52 +201,19 @@ def over_blocks(
     return add(total, jax.tree.map(lambda leaf: leaf[whole:], parts)) if whole < n else total
 
 
-def newton_mode(
-    expand: Callable[[PyTree], tuple[Array, PyTree, Array, PyTree]],
-    start: PyTree,
-    tolerance: float = 1e-18,
-    most: int = 100,
-) -> tuple[PyTree, PyTree]:
-    """Maximise a smooth concave function by Newton's method with step halving.
+def squared(x: Float[Array, "n p"]) -> Float[Array, "p p"]:
+    """Return x'x, of which little more than half is multiplied out.
 
-    Args:
-        expand: returns at a point the value, the Newton step, the decrement (gradient times
-            step), and whatever else is wanted at the mode.
-        start: where to begin.
-        tolerance: stop when the decrement is below it.
-        most: evaluations of `expand` at most.
-
-    Returns:
-        The maximiser, and the last thing that `expand` returned there.
-
-    >>> mode, _ = newton_mode(lambda x: (-(x @ x) / 2, -x, x @ x, ()), jnp.asarray([3.0]))
-    >>> float(mode[0])
-    0.0
+    >>> bool(jnp.allclose(squared(jnp.ones((2, 3))), 2.0))
+    True
     """
-
-    def unfinished(state: tuple) -> Array:
-        _, value, _, decrement, _, _, count = state
-        lost = (count > 0) & jnp.isneginf(value)  # the start itself is no number
-        return (count < most) & (decrement > tolerance) & ~lost
-
-    def advance(state: tuple) -> tuple:
-        point, value, step, decrement, extra, length, count = state
-        trial = jax.tree.map(lambda at, by: at + length * by, point, step)
-        new_value, new_step, new_decrement, new_extra = expand(trial)
-        better = (new_value >= value - 1e-12 * jnp.abs(value)) & (new_decrement >= 0)
-        kept = (point, value, step, decrement, extra, length / 2, count + 1)
-        fresh = (new_extra, jnp.ones_like(length), count + 1)
-        moved = (trial, new_value, new_step, new_decrement, *fresh)
-        return jax.tree.map(lambda new, old: jnp.where(better, new, old), moved, kept)
-
-    # the first pass evaluates the start: `expand` is compiled once
-    expand = jax.jit(expand)  # traced once for both uses
-    shapes = jax.eval_shape(expand, start)
-    value, step, decrement, extra = jax.tree.map(lambda x: jnp.zeros(x.shape, x.dtype), shapes)
-    before = (value - jnp.inf, step, decrement + jnp.inf, extra)
-    state = (start, *before, jnp.ones_like(value), 0)
-    mode, _, _, _, extra, _, _ = jax.lax.while_loop(unfinished, advance, state)
-    return mode, extra
+    p = x.shape[1]
+    if p < SMALL:
+        return x.T @ x
+    left, right = x[:, : p // 2], x[:, p // 2 :]
+    across = left.T @ right
+    upper = jnp.concatenate([squared(left), across], axis=1)
+    return jnp.concatenate([upper, jnp.concatenate([across.T, squared(right)], axis=1)])
 
 
 def rounded_up(n: int) -> int:

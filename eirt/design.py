@@ -9,13 +9,27 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from eirt.cells import (
+    about_persons,
+    cell_columns,
+    cells_by,
+    columns_of,
+    distinct_rows,
+    merged_cells,
+    person_columns_of,
+)
 from eirt.coding import given_values
-from eirt.factors import combine, constant_within, factor_codes, first_of
-from eirt.formula import Formula, formula_columns, variables
-from eirt.matrices import model_matrix, refuse_collinear
+from eirt.factors import constant_within, factor_codes, first_of
+from eirt.formula import Formula, formula_columns
+from eirt.matrices import (
+    dependent,
+    model_columns,
+    model_matrix,
+    refuse_collinear,
+)
 from eirt.parts import Part, build_parts
 from eirt.responses import Response
-from eirt.terms import Explained, Term, build_terms, local_group, place_of, term_columns, whole
+from eirt.terms import Explained, Term, local_group, whole
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -225,28 +239,36 @@ def build(
     obs_item, items = factor_codes(frame, [item]) if item else (np.zeros(len(y), int), np.zeros(0))
     if item in group:
         obs_item = np.zeros_like(obs_item)
-    given = family.given if family else ()
-    cell = combine(frame, [*_cell_columns(frame, asked, group, item), *given])
-    first = first_of(cell)
-    x, x_names, spec = model_matrix(formula.fixed, frame, first)
+    key = [*cell_columns(frame, asked, group, item), *(family.given if family else ())]
+    alone = about_persons(frame, asked, group, obs_person)
+    cell, first, terms = cells_by(frame, asked, group, [name for name in key if name not in alone])
+    if alone and not whole([term for term in terms if term.local]):
+        alone = set()  # no effect of persons can take them over
+        cell, first, terms = cells_by(frame, asked, group, key)
+    of_person = first_of(obs_person)
+    # cells lack what describes persons alone: there it is built for each person
+    some = np.append(first, of_person) if alone else first
+    x, x_names, spec = model_matrix(formula.fixed, frame, some)
     if not intercept:
         keep = [j for j, name in enumerate(x_names) if name != "(Intercept)"]
         x, x_names = x[:, keep], tuple(x_names[j] for j in keep)
-    refuse_collinear(x, x_names)
-    terms = build_terms(frame, first, asked, group)
+    if dependent(x):
+        refuse_collinear(model_columns(spec, frame, x_names) if alone else x, x_names)
+    x, person_x = x[: len(first)], x[len(first) :] if alone else x[cell[of_person]]
     parts = tuple(
         part
         for explanation in explained
         for part in build_parts(frame, explanation, first, obs_person, terms, item)
     )
-    moved = _person_columns(x, cell, obs_person, terms)
-    person_x = x[cell[first_of(obs_person)]][:, moved]
+    moved = person_columns_of(x, cell, obs_person, terms)
+    moved = np.union1d(moved, columns_of(alone, spec, x_names, person_x)).astype(int)
+    person_x = person_x[:, moved]
     x[:, moved] = 0.0
     values = given_values(frame.iloc[first], family) if family else np.zeros((len(first), 0))
-    merged = _merge([x, values], terms, parts, obs_item[first])
+    merged = merged_cells([x, values], terms, parts, obs_item[first])
     kept = first_of(merged)
     first, cell, x = first[kept], merged[cell], x[kept]
-    row_cell, row_y, obs_row = _rows(cell, y)
+    row_cell, row_y, obs_row = distinct_rows(cell, y)
     return Design(
         response=response,
         labels=labels,
@@ -272,53 +294,3 @@ def build(
         dropped=dict(dropped or {}),
         own_labels=own_labels or {},
     )
-
-
-def _cell_columns(
-    frame: pd.DataFrame, asked: Sequence[Explained], person: tuple[str, ...], item: str | None
-) -> list[str]:
-    """Return the columns whose combinations can differ in the predictors of cells."""
-    key = [item] if item and item not in person else []
-    for explained in asked:
-        if explained.parameter not in ("ability", "spread"):
-            key += variables(explained.formula.fixed)
-        for term in explained.formula.random:
-            key += term_columns(term, place_of(frame, term, person))
-    return list(dict.fromkeys(key))
-
-
-def _person_columns(
-    x: np.ndarray, cell: np.ndarray, person: np.ndarray, terms: tuple[Term, ...]
-) -> np.ndarray:
-    """Return the columns that describe persons, where effects of persons can take them over."""
-    import pandas as pd
-
-    if not whole([term for term in terms if term.local]):
-        return np.zeros(0, int)
-    columns = np.flatnonzero(np.ptp(x, axis=0) > 0)
-    # most columns describe items: a few responses show it
-    for some in (slice(0, 1000), slice(None)):
-        own, rows = pd.factorize(person[some])[0], cell[some]
-        columns = np.array([j for j in columns if constant_within(x[rows, j], own)], int)
-    return columns
-
-
-def _merge(
-    tables: list[np.ndarray], terms: tuple[Term, ...], parts: tuple[Part, ...], item: np.ndarray
-) -> np.ndarray:
-    """Return one integer per distinct combination of rows of tables, terms and item."""
-    import pandas as pd
-
-    indices = [term.index for term in terms if term.index is not None]
-    every = [*tables, *(term.z for term in terms), *(p.x for p in parts if not p.of_persons)]
-    columns = [item, *indices, *(column for table in every for column in table.T)]
-    return combine(pd.DataFrame(dict(enumerate(columns))), range(len(columns)))
-
-
-def _rows(cell: np.ndarray, y: np.ndarray) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
-    """Return the distinct (cell, response) pairs, sorted, and the pair of each observation."""
-    import pandas as pd
-
-    code, values = pd.factorize(y, sort=True)
-    obs_row, pairs = pd.factorize(cell * len(values) + code, sort=True)
-    return pairs // len(values), values[pairs % len(values)], obs_row

@@ -35,6 +35,8 @@ class Target(NamedTuple):
 STEEP = "discrimination"
 EASINESS = Target("easiness")
 
+LEAST_START = 0.2  # slope that a logarithm starts from
+
 
 @dataclass(frozen=True)
 class Slope(abc.ABC):
@@ -47,8 +49,8 @@ class Slope(abc.ABC):
         """Return the slope."""
 
     @abc.abstractmethod
-    def start(self, x: Float[np.ndarray, "C k"]) -> np.ndarray:
-        """Return coefficients of x that make every slope one, or nearly."""
+    def start(self, x: Float[np.ndarray, "C k"], steepness: Float[np.ndarray, " C"]) -> np.ndarray:
+        """Return coefficients of x that make slopes about as steep as that."""
 
 
 @dataclass(frozen=True)
@@ -64,7 +66,7 @@ class Unit(Slope):
     def at(self, predictor: Float[Array, ""]) -> Float[Array, ""]:
         return jnp.ones_like(predictor)
 
-    def start(self, x: Float[np.ndarray, "C k"]) -> np.ndarray:
+    def start(self, x: Float[np.ndarray, "C k"], steepness: Float[np.ndarray, " C"]) -> np.ndarray:
         return np.zeros(x.shape[1])
 
 
@@ -79,8 +81,8 @@ class Linear(Slope):
     def at(self, predictor: Float[Array, ""]) -> Float[Array, ""]:
         return predictor
 
-    def start(self, x: Float[np.ndarray, "C k"]) -> np.ndarray:
-        return np.linalg.lstsq(x, np.any(x != 0, axis=1).astype(float), rcond=None)[0]
+    def start(self, x: Float[np.ndarray, "C k"], steepness: Float[np.ndarray, " C"]) -> np.ndarray:
+        return np.linalg.lstsq(x, np.any(x != 0, axis=1) * steepness, rcond=None)[0]
 
 
 @dataclass(frozen=True)
@@ -94,8 +96,8 @@ class LogLinear(Slope):
     def at(self, predictor: Float[Array, ""]) -> Float[Array, ""]:
         return jnp.exp(predictor)
 
-    def start(self, x: Float[np.ndarray, "C k"]) -> np.ndarray:
-        return np.zeros(x.shape[1])
+    def start(self, x: Float[np.ndarray, "C k"], steepness: Float[np.ndarray, " C"]) -> np.ndarray:
+        return np.linalg.lstsq(x, np.log(np.maximum(steepness, LEAST_START)), rcond=None)[0]
 
 
 SLOPES: tuple[type[Slope], ...] = (Unit, Linear, LogLinear)

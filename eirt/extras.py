@@ -25,7 +25,9 @@ def answers(design: Design, by_item: bool) -> list[tuple[np.ndarray, np.ndarray]
     if not by_item:
         return [(y, given)]
     size = np.bincount(design.obs_item, minlength=len(design.items))
-    rows = np.split(np.argsort(design.obs_item, kind="stable"), np.cumsum(size)[:-1])
+    # small integers are sorted by counting
+    places = design.obs_item.astype(np.min_scalar_type(len(size)))
+    rows = np.split(np.argsort(places, kind="stable"), np.cumsum(size)[:-1])
     return [(y[own], given[:, own]) for own in rows]
 
 

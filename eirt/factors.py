@@ -56,15 +56,17 @@ def combine(frame: pd.DataFrame, columns: Sequence[Hashable]) -> np.ndarray:
 
     codes = np.zeros(len(frame), np.int64)
     for name in columns:
-        values = _hashed(frame[name])
+        values = hashed(frame[name])
         if constant_within(values, codes):
             continue  # it describes what came before, and tells nothing new
         column = pd.factorize(values)[0].astype(np.int64)
-        codes = pd.factorize(codes * (column.max() + 1) + column)[0].astype(np.int64)
+        if codes.any():
+            column = pd.factorize(codes * (column.max() + 1) + column)[0].astype(np.int64)
+        codes = column
     return codes
 
 
-def _hashed(column: pd.Series) -> np.ndarray:
+def hashed(column: pd.Series) -> np.ndarray:
     """Return values that are equal where those of the column are."""
     import pandas as pd
 

@@ -6,14 +6,14 @@ from collections.abc import Mapping
 
 import numpy as np
 
-from eirt._config import double_precision
+from eirt._config import calm_linear_algebra, double_precision
 from eirt.certificate import Certificate
 from eirt.covariances import Standard
 from eirt.design import Design
 from eirt.effects import Linear, Target
 from eirt.likelihood import Likelihood, Prior
 from eirt.likelihood.prior import penalise
-from eirt.model import Model, Params, parameter_names
+from eirt.model import Model, Params, global_offsets, parameter_names
 from eirt.optimisers import Newton, Optimiser, QuasiNewton, Solution, newton_step, scaled_gradient
 from eirt.progress import Progress
 from eirt.restrictions import restrict
@@ -64,26 +64,28 @@ def fit(
     psi = restriction.free(full)
     chosen = optimiser or (Newton() if objective.exact_information else QuasiNewton())
     report = Progress(progress, name)
-    rough = None
-    if start is None and optimiser is None and choice.rougher is not None:
-        there = penalise(choice.rougher.bind(model, design, restriction), names, priors)
-        rough = QuasiNewton().maximise(there, psi, report)
-        psi, objective.scale = rough.psi, _inverse(rough.terms.information)
-    if rough is not None and rough.interrupted:
-        solution = rough._replace(terms=objective.newton_terms(psi))
-    else:
-        solution = chosen.maximise(objective, psi, report)
-    iterations = solution.iterations + (rough.iterations if rough is not None else 0)
-    cheap = objective.check_cost() < 5e8
-    errors = objective.errors(solution.psi) if check or (check is None and cheap) else {}
-    while abs(errors.get("quadrature", 0.0)) > GRID_TOLERANCE and likelihood is None:
-        finer = objective.refined()
-        if finer is None:
-            break
-        objective = finer
-        solution = chosen.maximise(objective, solution.psi, report)
-        iterations += solution.iterations
-        errors = objective.errors(solution.psi)
+    size = max(len(names), global_offsets(design)[-1])
+    with calm_linear_algebra(size):
+        rough = None
+        if start is None and optimiser is None and choice.rougher is not None:
+            there = penalise(choice.rougher.bind(model, design, restriction), names, priors)
+            rough = QuasiNewton().maximise(there, psi, report)
+            psi, objective.scale = rough.psi, _inverse(rough.terms.information)
+        if rough is not None and rough.interrupted:
+            solution = rough._replace(terms=objective.newton_terms(psi))
+        else:
+            solution = chosen.maximise(objective, psi, report)
+        iterations = solution.iterations + (rough.iterations if rough is not None else 0)
+        cheap = objective.check_cost() < 5e8
+        errors = objective.errors(solution.psi) if check or (check is None and cheap) else {}
+        while abs(errors.get("quadrature", 0.0)) > GRID_TOLERANCE and likelihood is None:
+            finer = objective.refined()
+            if finer is None:
+                break
+            objective = finer
+            solution = chosen.maximise(objective, solution.psi, report)
+            iterations += solution.iterations
+            errors = objective.errors(solution.psi)
     signs = restriction.free(_signs(model, design, restriction.full(solution.psi)))
     return Fit(
         name=name,

@@ -91,7 +91,7 @@ def parse(text: str) -> Formula:
     fixed: list[str] = []
     random: list[RandomTerm] = []
     offsets: list[str] = []
-    for sign, piece in _summands(right, text):
+    for sign, piece in summands(right, text):
         if piece.startswith("offset(") and _inside_brackets(piece[6:]) and sign == "+":
             offsets.append(f"I({piece[7:-1].strip()})")
             fixed.append(f"+ {offsets[-1]}")
@@ -117,7 +117,7 @@ def one_sided(formula: str, parameter: str) -> Formula:
     return found
 
 
-def _summands(right: str, text: str) -> list[tuple[str, str]]:
+def summands(right: str, text: str = "") -> list[tuple[str, str]]:
     """Split at the + and - that stand outside all brackets."""
     pieces: list[tuple[str, str]] = []
     sign, start, depth = "+", 0, 0

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from eirt.errors import DataError, listing, nearest
+from eirt.factors import factor_codes, first_of
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -162,10 +163,9 @@ def settle_extremes(
     Raises:
         DataError: naming the items.
     """
-    import pandas as pd
-
-    spread = pd.Series(codes).groupby(frame[item].to_numpy(), observed=True).agg(["min", "max"])
-    alike = spread.index[spread["min"] == spread["max"]]
+    place, labels = factor_codes(frame, [item])
+    first = codes[first_of(place)]
+    alike = labels[np.bincount(place, codes != first[place]) == 0]
     if len(alike) == 0 or extreme == "keep":
         return np.ones(len(frame), bool), {}
     if extreme == "drop":

@@ -130,26 +130,28 @@ def clean_name(name: str) -> str:
     return name.replace("[T.", "[").replace("Intercept", "(Intercept)")
 
 
+def dependent(x: np.ndarray) -> list[int]:
+    """Return the columns that are combinations of the columns before them, or zero."""
+    scale = np.sqrt((x**2).sum(axis=0))
+    triangle = np.linalg.qr(x / np.where(scale > 0, scale, 1.0), mode="r")
+    pivots = np.zeros(x.shape[1])
+    pivots[: len(triangle)] = np.abs(np.diagonal(triangle))
+    return np.flatnonzero(pivots < 1e-9).tolist()
+
+
 def refuse_collinear(x: np.ndarray, names: tuple[str, ...]) -> None:
     """Refuse columns that are combinations of the columns before them.
 
     Raises:
         DataError: naming each such column and what it depends on.
     """
-    scale = np.sqrt((x**2).sum(axis=0))
-    if np.any(scale == 0):
-        empty = [name for name, s in zip(names, scale, strict=True) if s == 0]
+    empty = [name for name, column in zip(names, x.T, strict=True) if not np.any(column)]
+    if empty:
         raise DataError(f"{listing(empty)} is zero in every row; remove it from the formula.")
-    triangle = np.linalg.qr(x / scale, mode="r")
-    pivots = np.zeros(x.shape[1])
-    pivots[: len(triangle)] = np.abs(np.diagonal(triangle))
-    dependent = np.flatnonzero(pivots < 1e-9)
-    if len(dependent) == 0:
-        return
-    j = int(dependent[0])
-    weights = np.linalg.lstsq(x[:, :j], x[:, j], rcond=None)[0]
-    partners = [names[i] for i in np.flatnonzero(np.abs(weights) > 1e-8)]
-    raise DataError(
-        f"The column {names[j]!r} is collinear: it is a combination of {listing(partners)}; "
-        "remove one of them from the formula."
-    )
+    for j in dependent(x)[:1]:
+        weights = np.linalg.lstsq(x[:, :j], x[:, j], rcond=None)[0]
+        partners = [names[i] for i in np.flatnonzero(np.abs(weights) > 1e-8)]
+        raise DataError(
+            f"The column {names[j]!r} is collinear: it is a combination of {listing(partners)}; "
+            "remove one of them from the formula."
+        )

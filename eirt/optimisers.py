@@ -11,13 +11,13 @@ import numpy as np
 
 from eirt.likelihood.base import Objective, Terms
 from eirt.progress import Progress
-from eirt.starts import rough_covariance
+from eirt.scales import rough_covariance
 
 FINISHED = 1e-16  # Newton decrement at which no digit is left to gain
 DRIFTING = 1e-8  # Newton decrement below which slow progress is a drift to infinity
 CLOSE = 1e-3  # largest gradient at which BFGS hands over to Newton
 GAINED = 1e-8  # gain of log-likelihood at which it hands over, too
-OLD = 0.5  # Newton decrement per parameter below which a cheap information serves on
+FAR = 5.0  # Newton decrement per parameter beyond which EM steps lead on better
 MOVED = 1e-7  # Newton decrement of a step that changes the information noticeably
 ROUNDING = 1e-12  # of a log-likelihood
 
@@ -51,9 +51,9 @@ class Newton(Optimiser):
     """Newton's method with step halving, on the observed information.
 
     Where that is indefinite (far from the optimum) the complete-data information, which never
-    is, gives the step: Fisher scoring of the complete data, an EM step to first order. Where the
-    exact information is dear, a cheaper one leads to the maximum, kept and updated by BFGS once
-    steps are short, and the exact one confirms it.
+    is, gives the step: Fisher scoring of the complete data, an EM step to first order. Where data
+    are large, the information of a sample of persons leads to the maximum, updated by BFGS, and
+    that of all is built there.
 
     Source: Louis (1982); Lange (1995) for the safe step; Nocedal & Wright (2006), eq. 6.19.
 
@@ -62,33 +62,55 @@ class Newton(Optimiser):
     """
 
     def maximise(self, objective: Objective, psi: np.ndarray, report: Progress) -> Solution:
-        exact = objective.newton_terms
-        terms_of = objective.quick_terms if objective.quick else exact
-        terms = terms_of(psi)
-        iterations, before = 0, np.inf
-        interrupted = False
+        searched = 0
+        if objective.quick:
+            psi, searched, interrupted = self._search(objective, psi, report)
+            if interrupted or searched == self.max_iterations:
+                return Solution(psi, objective.newton_terms(psi), searched, interrupted)
+        found = _finish(objective, psi, report) if searched else self._climb(objective, psi, report)
+        return found._replace(iterations=searched + found.iterations)
+
+    def _climb(self, objective: Objective, psi: np.ndarray, report: Progress) -> Solution:
+        terms, before = objective.newton_terms(psi), np.inf
+        iterations, interrupted = 0, False
         try:
             while iterations < self.max_iterations:
                 step, decrement = newton_step(terms)
                 report(terms.value, scaled_gradient(terms, objective.design.n_obs))
-                moved = None
-                if not _finished(decrement, before):
-                    old = terms_of is not exact and decrement < OLD * len(psi)
-                    at = _with_secants(objective, psi, terms) if old else terms_of
-                    moved = _halve_until_better(at, psi, terms, step)
-                before = decrement
-                if moved is not None:
-                    psi, terms = moved
-                    iterations += 1
-                elif terms_of is exact:
+                if _finished(decrement, before):
                     break
-                else:
-                    terms_of, terms = exact, exact(psi)
+                moved = _halve_until_better(objective.newton_terms, psi, terms, step)
+                if moved is None:
+                    break
+                psi, terms = moved
+                before, iterations = decrement, iterations + 1
         except KeyboardInterrupt:
             interrupted = True
-        if terms_of is not exact:
-            terms = exact(psi)
         return Solution(psi, terms, iterations, interrupted)
+
+    def _search(
+        self, objective: Objective, psi: np.ndarray, report: Progress
+    ) -> tuple[np.ndarray, int, bool]:
+        """Go to where Newton's decrement is small, by EM steps and then by secants."""
+        iterations = 0
+        try:
+            terms = objective.quick_terms(psi)
+            while iterations < self.max_iterations:
+                step, decrement = newton_step(terms)
+                far = decrement > FAR * len(psi)
+                report(terms.value, scaled_gradient(terms, objective.design.n_obs))
+                if not decrement > MOVED:
+                    break
+                if far:
+                    step, _ = newton_step(terms._replace(information=terms.safe))
+                at = objective.quick_terms if far else _with_secants(objective, psi, terms)
+                moved = _halve_until_better(at, psi, terms, step)
+                if moved is None:
+                    break
+                (psi, terms), iterations = moved, iterations + 1
+        except KeyboardInterrupt:
+            return psi, iterations, True
+        return psi, iterations, False
 
 
 def _finished(decrement: float, before: float) -> bool:
@@ -191,6 +213,7 @@ class QuasiNewton(Optimiser):
                 gain, at, iterations = there.value - at.value, there, iterations + 1
                 if gain < max(GAINED, ROUNDING * abs(at.value)):
                     break
+            objective.scale = inverse
             finished = _finish(objective, at.psi, report)
         except KeyboardInterrupt:
             return Solution(at.psi, objective.newton_terms(at.psi), iterations, True)

@@ -15,7 +15,6 @@ from eirt.likelihood import (
     Laplace,
     Likelihood,
     Nested,
-    Objective,
     Quadrature,
     Reduced,
 )
@@ -25,9 +24,9 @@ from eirt.likelihood.polynomials import TOLD
 from eirt.likelihood.table import tabulated
 from eirt.likelihood.testlets import split
 from eirt.model import Model, global_offsets, parameter_names
-from eirt.parts import Part
 from eirt.responses import Response
 from eirt.restrictions import restrict
+from eirt.scales import OTHER_SD
 from eirt.terms import Term
 
 if TYPE_CHECKING:
@@ -35,8 +34,9 @@ if TYPE_CHECKING:
 
 REACH = 6.5
 MOST_NODES = 401  # beyond, nodes at each person's own mode are cheaper
-OTHER_SD = 0.5  # where standard deviations of slopes of items, raters, ... start
 START_SD = (0.3, 3.0)
+START_LOADING = (-0.8, 0.9)
+MOST_PERSONS = 20_000  # whose responses tell where slopes start
 MOST_PRODUCTS = 3e9  # persons x nodes x pairs of responses
 MOST_PAIRS = 5e7  # of responses within testlets x nodes
 SPACING = 1.1  # of shared nodes, in posterior standard deviations
@@ -46,7 +46,7 @@ def start_values(model: Model, design: Design) -> np.ndarray:
     """Return a starting vector: weighted least squares on smoothed marginal links.
 
     Covariates of persons are regressed on persons, all others on cells. The marginal effects are
-    inflated to the conditional scale (Zeger, Liang & Albert, 1988).
+    stretched to the conditional scale, the more the steeper (Zeger, Liang & Albert, 1988).
     """
     eta, n = _marginal(model, design, design.obs_cell, len(design.x))
     aux = _start_aux(model, design)
@@ -57,20 +57,71 @@ def start_values(model: Model, design: Design) -> np.ndarray:
         gain, aux = _recentred(model, design, aux)
         eta = eta + gain[own]
     beta = _least_squares(design.x, eta, n)
+    eta_cell, n_cell = eta, n
     if len(design.person_columns):
         eta, n = _marginal(model, design, design.obs_person, len(design.persons))
         centre = design.person_x.mean(axis=0)
         gamma = _least_squares(design.person_x - centre, eta - np.average(eta, weights=n), n)
         beta[design.person_columns] = gamma
         beta[np.array(design.x_names) == "(Intercept)"] -= centre @ gamma
-    inflation = np.sqrt(1.0 + 0.35 * model.dimension)
+    steepness = _steepness(model, design)
+    stretch = np.sqrt(1.0 + 0.35 * (steepness**2 + model.dimension - 1))
+    overall = float(np.average(stretch, weights=n_cell))
     fitted = (design.x @ beta)[design.obs_cell]
     fitted += (design.person_x @ beta[design.person_columns])[design.obs_person]
     thetas = [
-        effect.covariance.start(_start_sd(model, design, term, fitted, inflation))
+        effect.covariance.start(_start_sd(model, design, term, fitted, overall))
         for effect, term in zip(model.effects, design.terms, strict=True)
     ]
-    return model.pack(inflation * beta, thetas, start_parts(model, design), aux)
+    gamma = overall * beta[design.person_columns]
+    beta = _least_squares(design.x, stretch * eta_cell, n_cell)
+    beta[design.person_columns] = gamma
+    if len(gamma):
+        beta[np.array(design.x_names) == "(Intercept)"] -= design.person_x.mean(axis=0) @ gamma
+    aux = _stretched(model, design, aux, stretch / (steepness if model.aux_steep else 1.0))
+    return model.pack(beta, thetas, start_parts(model, design, steepness), aux)
+
+
+def _steepness(model: Model, design: Design) -> Float[np.ndarray, " C"]:
+    """Return about how steeply each cell's responses rise with ability; ones where nothing is told.
+
+    With one factor, standardised responses z of a person have E(z_i z_j) = l_i l_j, so that
+    z times the sum of the person's others averages to l_i times the mean loading.
+
+    Source: the centroid method of Thurstone (1931); Takane & de Leeuw (1987) for slopes.
+    """
+    link = getattr(model.response, "distribution", None)
+    ones = np.ones(len(design.x))
+    if link is None or model.dimension != 1 or not design.n_categories:
+        return ones
+    kept = slice(None) if len(design.persons) <= MOST_PERSONS else design.obs_person < MOST_PERSONS
+    group = design.cell_item if design.item and not design.items_first else np.arange(len(ones))
+    own, person, y = group[design.obs_cell[kept]], design.obs_person[kept], design.y[kept]
+    n = np.maximum(np.bincount(own, minlength=group.max() + 1), 1)
+    mean = np.bincount(own, y, minlength=len(n)) / n
+    variance = np.bincount(own, y**2, minlength=len(n)) / n - mean**2
+    z = (y - mean[own]) / np.sqrt(np.maximum(variance, 1e-8))[own]
+    others, total = np.bincount(person)[person] - 1.0, np.bincount(person, z)[person] - z
+    products, pairs = (np.bincount(own, x, minlength=len(n)) for x in (z * total, others))
+    if not pairs.sum() or not products.sum() > 0:
+        return ones
+    loading = products / np.maximum(pairs, 1.0) / np.sqrt(products.sum() / pairs.sum())
+    # categories blur correlations, the more the fewer they are
+    loading = np.clip(loading * (1.0 + 0.5 / design.n_categories), *START_LOADING)
+    slope = np.sqrt(link.residual_variance) * loading / np.sqrt(1.0 - loading**2)
+    return slope[group]
+
+
+def _stretched(
+    model: Model, design: Design, aux: np.ndarray, stretch: Float[np.ndarray, " C"]
+) -> np.ndarray:
+    """Return extra parameters as wide as the predictor, of each item where it has its own."""
+    if not model.aux_by_item:
+        return np.stack([model.response.stretched(raw, stretch.mean()) for raw in aux])
+    n = np.bincount(design.cell_item, minlength=len(aux))
+    factors = np.bincount(design.cell_item, stretch, minlength=len(aux)) / n
+    pairs = zip(aux, factors, strict=True)
+    return np.stack([model.response.stretched(raw, factor) for raw, factor in pairs])
 
 
 def _start_aux(model: Model, design: Design) -> Float[np.ndarray, "sets n_aux"]:
@@ -106,11 +157,15 @@ def _start_sd(
     return float(np.clip(inflation * np.sqrt(max(variance, 0.0)), *START_SD))
 
 
-def start_parts(model: Model, design: Design) -> list[np.ndarray]:
-    """Return starting values of what else is explained: slopes of one, no effects."""
+def start_parts(
+    model: Model, design: Design, steepness: Float[np.ndarray, " C"]
+) -> list[np.ndarray]:
+    """Return starting values of what else is explained: slopes as steep as that, no effects."""
     slopes = {t: effect.slope for effect in model.effects if effect.local for t in effect.targets}
     return [
-        slopes[part.target].start(part.x) if part.target in slopes else np.zeros(part.x.shape[1])
+        slopes[part.target].start(part.x, steepness)
+        if part.target in slopes
+        else np.zeros(part.x.shape[1])
         for part in design.parts
     ]
 
@@ -218,84 +273,3 @@ def _told(model: Model, start: Array, data: Data, none: Array, cell: Array, abov
     return information(cells.location[cell] + above, cells.aux[cell])[:, None] * (
         cells.loading[cell] ** 2
     )
-
-
-def rough_covariance(objective: Objective) -> np.ndarray:
-    """Return about the covariance of the free parameters, without fitting anything.
-
-        (X'X)^-1 {X'X / w + sum over terms of sd^2 X'ZZ'X} (X'X)^-1
-
-    That is how least squares would vary if responses told w of their predictors and random
-    effects had their starting sd: effects of items are known as well as there are items, those
-    of persons as there are persons. It gives a quasi-Newton method the scale of its first steps.
-    """
-    model, design = objective.model, objective.design
-    p = model.n_fixed
-    gram, sums = _sums_of_products(design)
-    middle = gram / TOLD
-    for term, total in zip(design.terms, sums, strict=True):
-        middle += (1.0 if term.local else OTHER_SD) ** 2 * total.T @ total
-    inverse = np.linalg.pinv(gram, hermitian=True)
-    covariance = np.eye(sum(model.sizes)) / (TOLD * design.n_obs / model.n_items)
-    covariance[:p, :p] = inverse @ middle @ inverse + 1e-12 * np.trace(inverse) * np.eye(p)
-    known = [
-        np.full(effect.covariance.n_theta, 1.0 / len(term.levels))
-        for effect, term in zip(model.effects, design.terms, strict=True)
-    ]
-    known += [_rough_variance(design, part) for part in design.parts]
-    rows = np.arange(p, p + sum(map(len, known)))
-    covariance[rows, rows] = np.concatenate([np.zeros(0), *known])
-    select = objective.data.restriction.select
-    covariance = select.T @ covariance @ select
-    return (covariance + covariance.T) / 2
-
-
-def _sums_of_products(design: Design) -> tuple[np.ndarray, list[np.ndarray]]:
-    """Return X'X and, for each term, Z'X with a row for each effect of each level."""
-    n_persons, n_cells = len(design.persons), len(design.x)
-    person, cell = design.obs_person, design.obs_cell
-    of_cells, of_persons = design.x, np.zeros((n_persons, design.x.shape[1]))
-    of_persons[:, design.person_columns] = design.person_x
-    n_cell, n_person = np.bincount(cell, minlength=n_cells), np.bincount(person)
-    cross = of_persons.T @ _sums(person, of_cells, cell, n_persons)
-    gram = cross + cross.T
-    gram += (of_cells.T * n_cell) @ of_cells + (of_persons.T * n_person) @ of_persons
-    by_cell = n_cell[:, None] * of_cells + _sums(cell, of_persons, person, n_cells)
-    sums = []
-    for term in design.terms:
-        if term.index is None:
-            both = (term.z[:, :, None] * of_cells[:, None, :]).reshape(n_cells, -1)
-            own = _sums(person, term.z, cell, n_persons)[:, :, None] * of_persons[:, None, :]
-            total = _sums(person, both, cell, n_persons) + own.reshape(n_persons, -1)
-        else:
-            both = term.z[:, :, None] * by_cell[:, None, :]
-            total = np.zeros((len(term.levels), *both.shape[1:]))
-            np.add.at(total, term.index, both)
-        sums.append(total.reshape(-1, of_cells.shape[1]))
-    return gram, sums
-
-
-def _sums(
-    group: np.ndarray, values: Float[np.ndarray, "n q"], place: np.ndarray, n_groups: int
-) -> Float[np.ndarray, "g q"]:
-    """Return the sums over each group's observations of the values at their places."""
-    found = np.zeros((n_groups, values.shape[1]))
-    for column, total in zip(values.T, found.T, strict=True):
-        if np.any(column):
-            total[:] = np.bincount(group, column[place], minlength=n_groups)
-    return found
-
-
-def _rough_variance(design: Design, part: Part) -> np.ndarray:
-    """Return about how well the coefficients of a part are known, effects of its items included."""
-    n = np.bincount(
-        design.obs_person if part.of_persons else design.obs_cell, minlength=len(part.x)
-    )
-    squares = n @ part.x**2
-    variance = 1.0 / (TOLD * squares)
-    for term in design.terms:
-        if part.target in term.targets and term.index is not None:
-            sums = np.zeros((len(term.levels), part.x.shape[1]))
-            np.add.at(sums, term.index, n[:, None] * part.x)
-            variance += OTHER_SD**2 * (sums**2).sum(axis=0) / squares**2
-    return variance

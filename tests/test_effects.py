@@ -19,7 +19,7 @@ DESIGNS = {
 @pytest.mark.parametrize("slope", [kind() for kind in SLOPES], ids=lambda s: type(s).__name__)
 @double_precision
 def test_slopes_start_at_one_wherever_something_explains_them(slope, x):
-    predictor = jnp.asarray(x @ slope.start(x))
+    predictor = jnp.asarray(x @ slope.start(x, np.ones(len(x))))
     found = np.array([slope.at(p) for p in predictor])
     explained = np.any(x != 0, axis=1) | (not isinstance(slope, Linear))
     np.testing.assert_allclose(found, explained.astype(float), atol=1e-12)

@@ -18,13 +18,14 @@ FILES = sorted(path.relative_to(ROOT).as_posix() for path in ROOT.rglob("*.py"))
 MAX_LINES = 330
 
 ORDER = [
-    "_imports _math _config errors progress",
+    "_imports _math _modes _config errors progress",
     "_compiled",
-    "links covariances",
-    "responses effects formula matrices frames factors",
+    "links covariances factors",
+    "responses effects formula matrices frames",
     "coding",
     "terms",
     "parts",
+    "cells",
     "design",
     "extras",
     "model",
@@ -33,6 +34,7 @@ ORDER = [
     "components certificate",
     "tables",
     "results",
+    "scales",
     "starts",
     "optimisers",
     "fit",

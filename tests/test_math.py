@@ -14,9 +14,9 @@ from eirt._math import (
     gauss_hermite_grid,
     log1mexp,
     lower_solve,
-    newton_mode,
     upper_solve,
 )
+from eirt._modes import newton_mode, secant_mode
 from eirt.likelihood.polynomials import orthonormal, polynomials, powers_up_to
 
 
@@ -53,6 +53,31 @@ def test_newton_mode_halves_steps_that_overshoot():
 
     mode, _ = newton_mode(expand, jnp.asarray([3.0]))
     assert abs(float(mode[0])) < 1e-8
+
+
+@double_precision
+def test_secants_mend_a_wrong_curvature():
+    # f = -x'Ax / 2 - sum of log cosh x; the curvature at hand is thrice too large, or too small
+    half = np.random.default_rng(1).normal(size=(6, 6))
+    matrix = half @ half.T + np.eye(6)
+    count = []
+
+    def expand(x):
+        jax.debug.callback(lambda: count.append(1))
+        gradient = -matrix @ x + 1.0 - jnp.tanh(x)
+        return -x @ matrix @ x / 2 + x.sum() - jnp.sum(jnp.log(jnp.cosh(x))), gradient
+
+    for factor in (0.4, 3.0):
+        count.clear()
+        start = jnp.ones(6)
+        mode, found = secant_mode(
+            expand, lambda g, c=factor: jnp.linalg.solve(c * matrix, g), start, 1e-18, 30
+        )
+        assert bool(found)
+        assert np.abs(expand(mode)[1]).max() < 1e-8
+        assert len(count) < 20
+    _, found = secant_mode(expand, lambda g: g / 1e6, jnp.ones(6), 1e-18, 3)
+    assert not bool(found)
 
 
 @pytest.mark.parametrize("n", [1, 2, 3, UNROLLED, UNROLLED + 1])

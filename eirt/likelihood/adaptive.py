@@ -95,9 +95,6 @@ class AdaptiveObjective(JointObjective):
         information, safe = _information(self.model, self.block, psi, *where, self.setting)
         return Terms(float(value), *map(np.asarray, (gradient, information, safe)))
 
-    def information(self, psi: np.ndarray) -> np.ndarray:
-        return self.newton_terms(psi).information
-
     def refined(self) -> Objective | None:
         if self.nodes > 60 or self.finer**self.model.dimension > MOST_NODES:
             return None

@@ -91,13 +91,11 @@ class OuterObjective(Objective):
             values, vectors = np.linalg.eigh(curvature)
             return np.linalg.cholesky((vectors * np.maximum(np.abs(values), 1.0)) @ vectors.T)
 
-    def _around(self, psi: np.ndarray, shift: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-        centre = self.mode
-        below = self.value_and_grad(psi - shift)[1]
-        self.mode = 2 * centre - self.mode  # nearly the mode at the other side
-        above = self.value_and_grad(psi + shift)[1]
-        self.mode = centre
-        return below, above
+    def gradient_near(self, psi: np.ndarray) -> np.ndarray:
+        centre, factor = self.mode, self.factor
+        gradient = self.value_and_grad(psi)[1]
+        self.mode, self.factor = centre, factor
+        return gradient
 
     def moments(self, psi: np.ndarray) -> Moments:
         self.value_and_grad(psi)

@@ -21,17 +21,23 @@ if TYPE_CHECKING:
     from jaxtyping import Array, Float, Int, Shaped
 
 
+FEW = 5  # answers of a kind that a sample holds
+
+
 class Dense(NamedTuple):
     """Counts of rows by person, persons x rows, for designs that are nearly complete.
 
     Attributes:
         counts: how often a person gave each row's response in that row's cell.
+        rows: row of each person in each cell, S where there is none; None where a person may have
+            several.
         rows_of_cell: rows of each cell, padded with S.
         weight: weight of each person (0 for padding).
         person: covariates of each person.
     """
 
     counts: Float[Array, "N S"]
+    rows: Int[Array, "N C"] | None
     rows_of_cell: Int[Array, "C Y"]
     weight: Float[Array, " N"]
     person: Person
@@ -49,16 +55,20 @@ class Dense(NamedTuple):
         scores = jnp.einsum("ncy,cykm->nkcm", *self.by_cell(table))
         return scores.reshape(*scores.shape[:2], -1)
 
-    def projected(self, table: Float[Array, "S K m"], v: Float[Array, "N q K"]) -> Array:
-        """Return sums over nodes of functions of each person times scores, persons x q x Cm."""
+    def projected(self, table: Float[Array, "S m r"], v: Float[Array, "N q r"]) -> Array:
+        """Return sums over r of functions of each person times scores, persons x q x Cm."""
+        if self.rows is not None:
+            nothing = jnp.zeros_like(table[:1])
+            own = jnp.concatenate([table, nothing])[self.rows]
+            return jnp.einsum("nqr,nsr->nqs", v, own.reshape(len(own), -1, v.shape[-1]))
         counts, by_cell = self.by_cell(table)
-        of_rows = jnp.einsum("nqk,cykm->cynqm", v, by_cell)
+        of_rows = jnp.einsum("nqr,cymr->cynqm", v, by_cell)
         scores = jnp.einsum("ncy,cynqm->nqcm", counts, of_rows)
         return scores.reshape(*scores.shape[:2], -1)
 
     def by_cell(
-        self, table: Float[Array, "S K m"]
-    ) -> tuple[Float[Array, "N C Y"], Float[Array, "C Y K m"]]:
+        self, table: Float[Array, "S ..."]
+    ) -> tuple[Float[Array, "N C Y"], Float[Array, "C Y ..."]]:
         """Return counts and table by cell, padded to as many rows as the cell with most has."""
         padded_table = jnp.concatenate([table, jnp.zeros_like(table[:1])])
         padded_counts = jnp.concatenate([self.counts, jnp.zeros_like(self.counts[:, :1])], axis=1)
@@ -95,10 +105,10 @@ class Padded(NamedTuple):
         scores = jnp.einsum("nj,njkm->nkjm", self.present, table[self.rows])
         return scores.reshape(*scores.shape[:2], -1)
 
-    def projected(self, table: Float[Array, "S K m"], v: Float[Array, "N q K"]) -> Array:
-        """Return sums over nodes of functions of each person times scores, persons x q x Jm."""
-        scores = jnp.einsum("nj,njkm,nqk->nqjm", self.present, table[self.rows], v)
-        return scores.reshape(*scores.shape[:2], -1)
+    def projected(self, table: Float[Array, "S m r"], v: Float[Array, "N q r"]) -> Array:
+        """Return sums over r of functions of each person times scores, persons x q x Jm."""
+        own = table[self.rows] * self.present[:, :, None, None]
+        return jnp.einsum("nqr,nsr->nqs", v, own.reshape(len(own), -1, v.shape[-1]))
 
     def responses(self, row_y: Float[Array, " S"]) -> Float[Array, "N J"]:
         """Return the responses."""
@@ -184,13 +194,39 @@ def incidence(design: Design, dense: bool, block: int = 1) -> Dense | Padded:
         lambda leaf: np.pad(leaf, ((0, n_padded - n_persons), (0, 0))), person_data(design)
     )
     if dense:
-        counts = np.zeros((n_padded, n_rows))
-        np.add.at(counts, (design.obs_person, design.obs_row), 1.0)
-        return on_host(Dense, counts, grouped(design.row_cell, len(design.x)), weight, person)
+        places = design.obs_person * n_rows + design.obs_row
+        counts = np.bincount(places, minlength=n_padded * n_rows).astype(float)
+        rows, rows_of_cell = _row_by_cell(design, n_padded), grouped(design.row_cell, len(design.x))
+        counts = counts.reshape(n_padded, n_rows)
+        return on_host(Dense, counts, rows, rows_of_cell, weight, person)
     slots = grouped(design.obs_person, n_padded)
     present = slots < design.n_obs
     rows = np.append(design.obs_row, 0)[slots].astype(np.int32)
     return on_host(Padded, rows, present.astype(float), weight, person)
+
+
+def thinned(who: Dense | Padded, design: Design, every: int) -> Dense | Padded:
+    """Return about every so manieth person, standing for as many.
+
+    Of what few answered, FEW answers at least are among them.
+    """
+    rare = np.bincount(design.obs_row, minlength=len(design.row_cell)) < FEW * every
+    those = np.flatnonzero(rare[design.obs_row])
+    found = grouped(design.obs_row[those], len(design.row_cell))[:, :FEW]
+    also = design.obs_person[those[found[found < len(those)]]]
+    some = np.union1d(np.arange(0, len(design.persons), every), also)
+    own = {name: leaf for name, leaf in who._asdict().items() if name != "rows_of_cell"}
+    own = jax.tree.map(lambda leaf: np.asarray(leaf)[some], own)
+    return who._replace(**own | {"weight": own["weight"] * every})
+
+
+def _row_by_cell(design: Design, n_padded: int) -> Int[np.ndarray, "N C"] | None:
+    """Return the row of each person in each cell, if no person has two there."""
+    if not design.aligned:
+        return None
+    rows = np.full((n_padded, len(design.x)), len(design.row_cell), np.int32)
+    rows[design.obs_person, design.obs_cell] = design.obs_row
+    return rows
 
 
 def aligned_responses(design: Design) -> Aligned:

@@ -13,7 +13,8 @@ import jax.numpy as jnp
 import numpy as np
 
 from eirt._compiled import compiled
-from eirt._math import Grid, cholesky_logdet, cholesky_solve, newton_mode, upper_solve
+from eirt._math import Grid, cholesky_logdet, cholesky_solve, upper_solve
+from eirt._modes import newton_mode
 from eirt.likelihood.ability import log_ratio
 from eirt.likelihood.arrowhead import (
     Arrow,

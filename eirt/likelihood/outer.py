@@ -6,13 +6,15 @@ log L ~= f(u^) - log|H(u^)| / 2,    H = I - d2 m(u^)
 
 from __future__ import annotations
 
+import functools
 from typing import TYPE_CHECKING
 
 import jax
 import jax.numpy as jnp
 
 from eirt._compiled import compiled
-from eirt._math import cholesky_logdet, cholesky_solve, newton_mode
+from eirt._math import cholesky_logdet, cholesky_solve
+from eirt._modes import secant_mode
 from eirt.likelihood.base import importance_error
 from eirt.likelihood.canonical import Assembly
 from eirt.likelihood.carry import Local
@@ -71,13 +73,10 @@ def climb(
         Where STEPS evaluations have led, or less if they sufficed, and whether it is the mode.
     """
 
-    def expand(v: Array) -> tuple[Array, Array, Array, Array]:
-        value, gradient = jax.value_and_grad(_penalised, 2)(model, psi, v, inner)
-        step = cholesky_solve(factor, gradient)
-        decrement = gradient @ step
-        return value, step, decrement, decrement <= MODE_FOUND
+    def expand(v: Array) -> tuple[Array, Array]:
+        return jax.value_and_grad(_penalised, 2)(model, psi, v, inner)
 
-    return newton_mode(expand, u, MODE_FOUND, STEPS)
+    return secant_mode(expand, functools.partial(cholesky_solve, factor), u, MODE_FOUND, STEPS)
 
 
 @compiled(0, 1)

@@ -19,7 +19,8 @@ if TYPE_CHECKING:
     from jaxtyping import Array, Float
 
 MOST_DEGREE = {1: 14, 2: 8, 3: 5}  # of the polynomials of posteriors, by dimension
-LEFT_OUT = 1e-8  # of the posterior variance of a score
+LEFT_OUT = 1e-6  # of the posterior variance of a score
+RANK, LINE = 24, 401  # functions that stand for all on a line of at most so many nodes
 TOLD = 0.2  # about what one response tells of its predictor
 RIDGE = 1e-12  # a sharp posterior on few nodes cannot tell high degrees apart
 
@@ -70,6 +71,31 @@ def polynomials(
     v = jnp.stack(columns, axis=1)
     size = jnp.sqrt(jnp.einsum("nk,nqk->nq", still, v**2))[:, :, None]
     return (v - jnp.einsum("nk,nqk->nq", w, v)[:, :, None]) / size
+
+
+def compressed(
+    table: Float[Array, "S K m"], weights: Float[Array, "N K"]
+) -> tuple[Float[Array, "S m r"], Float[Array, "K r"]]:
+    """Return functions on nodes as combinations of a few, and these.
+
+    Smooth functions on a line hardly differ where they lie: with RANK principal functions, nodes
+    weighted by how many persons are there, what is left out is below 1e-6 for discriminations up
+    to 3.
+
+    Args:
+        table: S x m functions.
+        weights: posterior weights of the nodes, by person.
+    """
+    n_rows, n_nodes, m = table.shape
+    flat = jnp.moveaxis(table, 1, 2)
+    if n_nodes > LINE or n_nodes <= RANK:
+        return flat, jnp.eye(n_nodes)
+    far = jnp.sqrt(jnp.mean(weights, axis=0) + 1e-12)
+    functions = flat.reshape(-1, n_nodes) * far
+    size = jnp.sum(functions**2, axis=1, keepdims=True)
+    scaled = functions / jnp.sqrt(jnp.where(size > 0, size, 1.0))
+    principal = jnp.linalg.eigh(scaled.T @ scaled)[1][:, -RANK:]
+    return (functions @ principal).reshape(n_rows, m, RANK), principal / far[:, None]
 
 
 def orthonormal(v: Float[Array, "n q K"], w: Float[Array, "n K"]) -> Float[Array, "n q K"]:

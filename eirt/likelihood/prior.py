@@ -5,12 +5,15 @@ from __future__ import annotations
 import abc
 from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import NamedTuple
+from typing import TYPE_CHECKING, NamedTuple
 
 import numpy as np
 
 from eirt.errors import nearest
 from eirt.likelihood.base import Moments, Objective, Terms
+
+if TYPE_CHECKING:
+    from jaxtyping import Float
 
 
 class Expansion(NamedTuple):
@@ -121,6 +124,15 @@ class PenalisedObjective(Objective):
     def unpenalised(self) -> Objective:
         return self.inner
 
+    @property
+    def scale(self) -> Float[np.ndarray, "P P"] | None:  # type: ignore[override]
+        """About the covariance of the estimates."""
+        return self.inner.scale
+
+    @scale.setter
+    def scale(self, scale: Float[np.ndarray, "P P"] | None) -> None:
+        self.inner.scale = scale
+
     def penalty(self, psi: np.ndarray) -> float:
         return float(self._expand(psi).value.sum())
 
@@ -147,9 +159,6 @@ class PenalisedObjective(Objective):
             terms.information - np.diag(prior.curvature),
             terms.safe + np.diag(np.maximum(-prior.curvature, 0.0)),
         )
-
-    def information(self, psi: np.ndarray) -> np.ndarray:
-        return self.inner.information(psi) - np.diag(self._expand(psi).curvature)
 
     def moments(self, psi: np.ndarray) -> Moments:
         return self.inner.moments(psi)

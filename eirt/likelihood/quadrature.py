@@ -18,6 +18,7 @@ from eirt.likelihood.base import Likelihood, Moments, Objective, Terms
 from eirt.likelihood.canonical import Canonical
 from eirt.likelihood.carry import Direct
 from eirt.likelihood.cells import Data, cell_parameters, flatten, on_common_scale, person_prior
+from eirt.likelihood.incidence import thinned
 from eirt.likelihood.table import (
     MAX_NODES,
     WIDER,
@@ -37,7 +38,8 @@ from eirt.restrictions import Restriction, unrestricted
 if TYPE_CHECKING:
     from jaxtyping import Array
 
-QUICK_DEGREE = 2  # of the polynomials that scores are projected on while a fit is under way
+SAMPLE = 1000, 5  # persons whose information leads a search: at least, and per parameter
+MOST_SAMPLED = 0.25  # of all persons: else the information of all is as good
 
 
 @dataclass(frozen=True)
@@ -99,23 +101,33 @@ class QuadratureObjective(Objective):
         return float(value), self.restriction.collect(np.asarray(gradient))
 
     def newton_terms(self, psi: np.ndarray) -> Terms:
-        return self._terms(self.how, psi)
+        full = self.restriction.full(psi)
+        value, *rest = _newton_terms(self.model, self.how, full, self.whole, self.who, self.grid)
+        return Terms(float(value), *(self.restriction.collect(np.asarray(x)) for x in rest))
 
     @property
     def quick(self) -> bool:
-        # products of tables are cheap at any degree: a second program would cost more
-        return not isinstance(self.who, Canonical) and self.how.degree > QUICK_DEGREE
+        # products of tables are cheap: a second program would cost more
+        return self.how.degree > 0 and not isinstance(self.who, Canonical) and self._every > 1
 
     def quick_terms(self, psi: np.ndarray) -> Terms:
-        return self._terms(self.how._replace(degree=QUICK_DEGREE), psi)
-
-    def _terms(self, how: Assembly, psi: np.ndarray) -> Terms:
         full = self.restriction.full(psi)
-        value, *rest = _newton_terms(self.model, how, full, self.whole, self.who, self.grid)
-        return Terms(float(value), *(self.restriction.collect(np.asarray(x)) for x in rest))
+        parts = _newton_terms(self.model, self.how, full, self.whole, self.sample, self.grid)
+        information, safe = (self.restriction.collect(np.asarray(x)) for x in parts[2:])
+        return Terms(*self.value_and_grad(psi), information, safe)
 
-    def information(self, psi: np.ndarray) -> np.ndarray:
-        return self.newton_terms(psi).information
+    @property
+    def _every(self) -> int:
+        """How many persons one of the sample stands for."""
+        least = max(SAMPLE[0], SAMPLE[1] * sum(self.model.sizes))
+        n_persons = len(self.design.persons)
+        return n_persons // least if least < MOST_SAMPLED * n_persons else 1
+
+    @functools.cached_property
+    def sample(self) -> Incidence:
+        """Every so manieth person or more, standing for all."""
+        assert not isinstance(self.who, Canonical)
+        return jax.device_put(thinned(self.who, self.design, self._every))
 
     def moments(self, psi: np.ndarray) -> Moments:
         full = self.restriction.full(psi)

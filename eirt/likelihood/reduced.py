@@ -93,11 +93,6 @@ class ReducedObjective(OuterObjective):
         value, *rest = _newton_terms(self.model, self.how, psi, self.inner)
         return Terms(float(value), *map(np.asarray, rest))
 
-    def information(self, psi: np.ndarray) -> np.ndarray:
-        if not self.exact_information:
-            return super().information(psi)
-        return self.newton_terms(psi).information
-
     def finer_inner(self, psi: np.ndarray) -> TwoTier | None:
         finer = self.finer_choice()
         return None if finer is None else self._on_nodes(finer, self.inner.who)

@@ -14,7 +14,7 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 
-from eirt._math import Grid, over_blocks
+from eirt._math import Grid, over_blocks, squared
 from eirt.design import Design
 from eirt.likelihood.ability import node_statistics, partition
 from eirt.likelihood.canonical import (
@@ -43,7 +43,14 @@ from eirt.likelihood.incidence import (
     longest_test,
     nearly_complete,
 )
-from eirt.likelihood.polynomials import enough, orthonormal, polynomials, powers_up_to
+from eirt.likelihood.polynomials import (
+    RANK,
+    compressed,
+    enough,
+    orthonormal,
+    polynomials,
+    powers_up_to,
+)
 from eirt.model import CellParameters, Model
 
 if TYPE_CHECKING:
@@ -130,9 +137,11 @@ def assemble(
         return projection(design, model.dimension, m), canonical_incidence(model, design)
     dense = nearly_complete(design)
     slots = len(design.x) if dense else longest_test(design)
-    width = n_nodes * (slots * m + (n_targets if dense else 0))
-    block = int(np.clip(2**20 // width, 1, min(len(design.persons), 4096)))
     degree = _degree(model, design, n_nodes, n_targets)
+    width = n_nodes * (slots * m + (n_targets if dense else 0))
+    if degree:
+        width = 2 * min(n_nodes, RANK) * slots * m
+    block = int(np.clip(2**20 // width, 1, min(len(design.persons), 4096)))
     return Assembly(m, block, degree), incidence(design, dense, block)
 
 
@@ -203,9 +212,12 @@ def _projected(
 
         Cov_p(s, s') ~= sum over q of E_p(s v_q) E_p(v_q s')
 
-    where v_q are polynomials of the trait, uncorrelated under the posterior of p.
+    where v_q are polynomials of the trait, uncorrelated under the posterior of p. Single precision
+    does: it rounds by less than what polynomials leave out.
     """
     powers = powers_up_to(grid.nodes.shape[1], how.degree)
+    table, basis = compressed(rows.gradient, weights)
+    table = table.astype(jnp.float32)
     # carrying the sum is cheaper than carrying every score, where targets are nearly as many
     between_cells = isinstance(who, Dense) and moving is None and len(carry.flat) < 1.6 * carry.size
 
@@ -213,14 +225,14 @@ def _projected(
         arrays, w, move = part
         some = who._replace(**arrays)
         v = w[:, None, :] * orthonormal(polynomials(w, grid, powers), w)
-        scores = some.projected(rows.gradient, v) * jnp.sqrt(some.weight)[:, None, None]
+        v = v * jnp.sqrt(some.weight)[:, None, None]
+        scores = some.projected(table, (v @ basis).astype(jnp.float32))
         if not between_cells:
-            scores = carry.scores(scores, _cells_answered(some, data))
+            scores = carry.scores(scores.astype(w.dtype), _cells_answered(some, data))
         if move is not None:
             own = node_statistics(grid, move.shape[1])
-            moved = jnp.einsum("n,nqk,ks,nsp->nqp", jnp.sqrt(some.weight), v, own, move)
-            scores = scores + moved
-        return total + jnp.einsum("nqp,nqr->pr", scores, scores)
+            scores = scores + jnp.einsum("nqk,ks,nsp->nqp", v, own, move)
+        return total + squared(scores.reshape(-1, scores.shape[-1])).astype(w.dtype)
 
     size = len(carry.flat) if between_cells else carry.size
     empty = jnp.zeros((size, size), weights.dtype)

@@ -148,6 +148,10 @@ class Response(abc.ABC):
         gain = raw[0] - origin
         return gain, raw - gain
 
+    def stretched(self, raw: np.ndarray, factor: float) -> np.ndarray:
+        """Return unconstrained parameters on a predictor that is so many times as wide."""
+        return raw
+
     def start_aux(self, proportions: np.ndarray) -> np.ndarray:
         """Return unconstrained starting values from the proportion of each category."""
         return np.zeros(self.n_aux)

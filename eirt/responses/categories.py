@@ -69,6 +69,9 @@ class Cumulative(Categorical):
     ) -> tuple[float, np.ndarray]:
         return raw[0] - origin, np.concatenate([[origin], raw[1:]])
 
+    def stretched(self, raw: np.ndarray, factor: float) -> np.ndarray:
+        return np.concatenate([raw[:1] * factor, raw[1:] + np.log(factor)])
+
     def start_aux(self, proportions: np.ndarray) -> np.ndarray:
         above = 1.0 - np.cumsum(proportions)[:-1]
         intercepts = np.asarray(self.distribution.quantile(jnp.asarray(above)))
