@@ -1,4 +1,4 @@
-"""Scores of persons as methods of a fit; each lives in its own room."""
+"""Scores of persons and statistics of fit, as methods of a fit; each lives in its own room."""
 
 from __future__ import annotations
 
@@ -7,12 +7,13 @@ from typing import TYPE_CHECKING, Any, cast
 if TYPE_CHECKING:
     import pandas as pd
 
+    from eirt.diagnostics.residuals import Ability
     from eirt.results import Fit
     from eirt.scores.persons import Method
 
 
 class Scored:
-    """What a fit says of persons: their scores."""
+    """What a fit says of persons, and of itself."""
 
     @property
     def _fit(self) -> Fit:
@@ -41,3 +42,15 @@ class Scored:
         from eirt.scores import reliability
 
         return reliability(self._fit)
+
+    def item_fit(self, method: Ability | None = None) -> pd.DataFrame:
+        """Return infit, outfit and S-X2 of each item; see `eirt.diagnostics.item_fit`."""
+        from eirt.diagnostics import item_fit
+
+        return item_fit(self._fit, method)
+
+    def person_fit(self, method: Ability | None = None) -> pd.DataFrame:
+        """Return infit, outfit, lz and lz* of each person; see `eirt.diagnostics.person_fit`."""
+        from eirt.diagnostics import person_fit
+
+        return person_fit(self._fit, method)
