@@ -5,8 +5,10 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any, cast
 
 if TYPE_CHECKING:
+    import numpy as np
     import pandas as pd
 
+    from eirt.diagnostics.moments import Statistic
     from eirt.diagnostics.residuals import Ability
     from eirt.results import Fit
     from eirt.scores.persons import Method
@@ -54,3 +56,29 @@ class Scored:
         from eirt.diagnostics import person_fit
 
         return person_fit(self._fit, method)
+
+    def model_fit(self, statistic: Statistic | None = None) -> pd.DataFrame:
+        """Return M2 or C2 with RMSEA, SRMSR, CFI and TLI; see `eirt.diagnostics.model_fit`."""
+        from eirt.diagnostics import model_fit
+
+        return model_fit(self._fit, statistic)
+
+    def q3(self, method: Ability | None = None) -> pd.DataFrame:
+        """Return correlations of residuals between items; see `eirt.diagnostics.q3`."""
+        from eirt.diagnostics import q3
+
+        return q3(self._fit, method)
+
+    def local_dependence(self) -> pd.DataFrame:
+        """Return chi-square tests of pairs of items; see `eirt.diagnostics.local_dependence`."""
+        from eirt.diagnostics import local_dependence
+
+        return local_dependence(self._fit)
+
+    def information_function(
+        self, theta: np.ndarray | None = None, items: bool = False
+    ) -> pd.DataFrame:
+        """Return the information of the test or of its items; see `eirt.diagnostics`."""
+        from eirt.diagnostics import information_function
+
+        return information_function(self._fit, theta, items)

@@ -8,6 +8,7 @@ import pytest
 
 import eirt
 from eirt._config import double_precision
+from eirt.diagnostics.moments import basis, model_moments, moment_covariance, sample_moments
 from eirt.diagnostics.residuals import mean_squares, residuals
 from eirt.diagnostics.sum_score_fit import expected_shares, own_parameters
 from eirt.scores.answers import answers_of
@@ -160,3 +161,131 @@ def test_statistics_that_a_model_does_not_have(va):
         eirt.nominal(va, person="id", item="item", response="resp").item_fit()
     with pytest.raises(ValueError, match="'EAP', 'MAP' and 'WLE'"):
         eirt.rasch(simulated(0), wide=True).person_fit("ML")
+
+
+FIT_INDICES = {"value": "M2", "df": "df", "rmsea": "RMSEA", "srmsr": "SRMSR", "cfi": "CFI"}
+
+
+@pytest.mark.parametrize("data", ["verbagg rasch", "verbagg pl2", "lsat6", "lsat7"])
+def test_model_fit_against_mirt(fits, reference, data):
+    source, _, name = data.partition(" ")
+    if name:
+        known = reference("verbagg_scores")[name]["M2"]
+    else:
+        known = reference("mirt_datasets")[source]["pl2_M2"]
+    table = fits({"rasch": "rasch", "pl2": "2pl"}.get(name, source)).model_fit().iloc[0]
+    for ours, theirs in (FIT_INDICES | {"p": "p", "tli": "TLI"}).items():
+        assert table[ours] == pytest.approx(known[theirs], rel=1e-4, abs=1e-6)
+    # mirt divides the limits by N, the estimate by N - 1
+    for ours, theirs in {"rmsea_lower": "RMSEA_5", "rmsea_upper": "RMSEA_95"}.items():
+        assert table[ours] == pytest.approx(known[theirs], rel=3e-3)
+
+
+def test_statistics_agree_for_binary_items(fits):
+    values = [fits("lsat7").model_fit(kind).loc[0, "value"] for kind in ("M2", "C2", "M2*")]
+    assert values == pytest.approx([values[0]] * 3, rel=1e-8)
+
+
+@pytest.mark.parametrize("statistic", ["M2", "C2", "M2*"])
+def test_moments_and_their_covariance_against_all_patterns(statistic):
+    rng = np.random.default_rng(2)
+    sizes, weights = np.array([2, 3, 2, 4]), np.array([0.5, 0.3, 0.2])
+    p = np.zeros((4, 4, 3))
+    for i, size in enumerate(sizes):
+        p[i, :size] = rng.dirichlet(np.ones(size), 3).T
+    of = basis(statistic, sizes)
+    patterns = np.array(list(itertools.product(*map(range, sizes))))
+    chance = np.prod([p[i, patterns[:, i]] for i in range(4)], axis=0) @ weights
+    moments = np.stack([sample_moments(of, pattern[None]) for pattern in patterns])
+    mean = chance @ moments
+    known = (moments - mean).T @ ((moments - mean) * chance[:, None])
+    found = double_precision(moment_covariance)(of, p, weights)
+    np.testing.assert_allclose(found, known, atol=1e-12)
+    np.testing.assert_allclose(double_precision(model_moments)(of, p, weights), mean, atol=1e-12)
+
+
+def test_model_fit_of_several_categories_and_dimensions(va, fits):
+    fit = eirt.grm(va, person="id", item="item", response="resp")
+    assert fit.model_fit().loc[0, ["statistic", "df"]].tolist() == ["C2", 324 - 72]
+    assert fit.model_fit("M2*")["df"][0] == 300 - 72
+    two, one = fits("2pl_2d").model_fit(), fits("2pl").model_fit()
+    assert two["df"][0] == one["df"][0] - 1
+    assert two["value"][0] < one["value"][0]
+    lltm = fits("lltm").model_fit()
+    assert lltm["df"][0] == 300 - fits("lltm").n_params
+
+
+def test_model_fit_has_its_distribution():
+    values = [
+        eirt.two_pl(simulated(seed, k=6), wide=True, check=False).model_fit().loc[0, "value"]
+        for seed in range(40)
+    ]
+    # 9 degrees of freedom: the mean of 40 has a standard error of 0.67
+    assert np.mean(values) == pytest.approx(9, abs=2)
+    assert np.var(values) == pytest.approx(18, abs=13)
+
+
+def test_model_fit_is_refused_in_words(fits, va):
+    with pytest.raises(eirt.DataError, match="random effects across persons"):
+        fits("lltm_residuals").model_fit()
+    with pytest.raises(eirt.DataError, match="one test"):
+        eirt.rasch(va.iloc[3:], person="id", item="item", response="r2").model_fit()
+    with pytest.raises(eirt.DataError, match="no degrees of freedom"):
+        eirt.two_pl(simulated(0, k=4).iloc[:, :3], wide=True, check=False).model_fit()
+    with pytest.raises(ValueError, match="M2, C2 and M2"):
+        fits("rasch").model_fit("M3")
+
+
+@pytest.mark.parametrize(("recipe", "name"), MIRT)
+@pytest.mark.parametrize("method", ["EAP", "WLE"])
+def test_q3_against_mirt(fits, reference, recipe, name, method):
+    known = reference("verbagg_scores")[name]
+    order = known["S_X2"]["item"]
+    there = pd.DataFrame(known[f"Q3_{method}"], order, order)
+    table = fits(recipe).q3(method)
+    values = [there.loc[a, b] for a, b in zip(table["item_1"], table["item_2"], strict=True)]
+    np.testing.assert_allclose(table["q3"], values, atol=1e-3)
+    np.testing.assert_allclose(table["q3_adjusted"], table["q3"] - np.mean(values), atol=1e-3)
+    assert (table["reading"] == "more alike than ability explains").sum() > 5
+
+
+def test_q3_of_incomplete_responses(fits, va):
+    fit = eirt.rasch(va.iloc[5:], person="id", item="item", response="r2")
+    table, whole = fit.q3(), fits("rasch").q3()
+    assert set(table["n"]) == {311, 316}
+    both = table.merge(whole, on=["item_1", "item_2"])
+    np.testing.assert_allclose(both["q3_x"], both["q3_y"], atol=0.02)
+
+
+@pytest.mark.parametrize(("recipe", "name"), MIRT)
+def test_local_dependence_against_mirt(fits, reference, recipe, name):
+    known = reference("verbagg_scores")[name]
+    order = known["S_X2"]["item"]
+    there = pd.DataFrame(known["LD"], order, order, float).to_numpy()
+    table = fits(recipe).local_dependence()
+    first, second = (pd.Index(order).get_indexer(table[c]) for c in ("item_1", "item_2"))
+    low, high = np.minimum(first, second), np.maximum(first, second)
+    known_v = there[low, high]
+    np.testing.assert_allclose(np.abs(table["cramer_v"]), np.abs(known_v), atol=1e-3)
+    plain = np.abs(known_v) > 0.05  # mirt takes the sign from another correlation
+    assert (np.sign(known_v) == np.sign(table["cramer_v"]))[plain].all()
+    np.testing.assert_allclose(table["x2"], np.abs(there[high, low]), rtol=1e-2, atol=1e-2)
+
+
+@pytest.mark.parametrize(("recipe", "name"), MIRT)
+def test_information_against_mirt(fits, reference, recipe, name):
+    known = reference("verbagg_scores")[name]
+    table = fits(recipe).information_function(known["testinfo"]["theta"])
+    np.testing.assert_allclose(table["information"], known["testinfo"]["info"], atol=1e-3)
+    np.testing.assert_allclose(table["se"] ** -2, table["information"])
+    each = fits(recipe).information_function(known["testinfo"]["theta"], items=True)
+    wide = each.pivot(index="theta", columns="item", values="information")
+    there = np.array(known["testinfo"]["item_info"])
+    there = there if there.shape[1] == 24 else there.T
+    np.testing.assert_allclose(wide[known["S_X2"]["item"]], there, atol=1e-3)
+    assert len(fits(recipe).information_function()) == 81
+
+
+def test_information_is_about_one_ability(fits):
+    with pytest.raises(eirt.DataError, match="one ability"):
+        fits("2pl_2d").information_function()

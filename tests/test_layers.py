@@ -60,7 +60,7 @@ INSIDE = {
     **dict.fromkeys(("canonical", "arrowhead"), 2),
     **dict.fromkeys(("table", "joint"), 3),
     "persons": 3,
-    **dict.fromkeys(("plausible", "reliability", "items"), 4),
+    **dict.fromkeys(("plausible", "reliability", "items", "whole"), 4),
     **dict.fromkeys(("laplace", "quadrature", "prior", "inner"), 4),
     **dict.fromkeys(("curves", "category_curves"), 4),
     **dict.fromkeys(("adaptive", "outer", "two_tier"), 5),

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from eirt._config import double_precision
-from eirt.diagnostics.residuals import Ability, adjusted, mean_squares, residuals
+from eirt.diagnostics.residuals import ALPHA, Ability, adjusted, mean_squares, residuals
 from eirt.diagnostics.sum_score_fit import sum_score_fit
 from eirt.errors import DataError
 from eirt.results import Fit
@@ -15,7 +15,6 @@ from eirt.results import Fit
 if TYPE_CHECKING:
     import pandas as pd
 
-ALPHA = 0.05
 BOUNDS = (0.7, 1.3)  # of infit, beyond which an item is read as misfitting without S-X2
 
 

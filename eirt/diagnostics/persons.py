@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from eirt._config import double_precision
-from eirt.diagnostics.residuals import Ability, Residuals, adjusted, mean_squares, residuals
+from eirt.diagnostics.residuals import ALPHA, Ability, Residuals, adjusted, mean_squares, residuals
 from eirt.results import Fit
 from eirt.scores.answers import Named
 from eirt.scores.persons import about
@@ -15,7 +15,6 @@ from eirt.scores.persons import about
 if TYPE_CHECKING:
     import pandas as pd
 
-ALPHA = 0.05
 BEYOND = "responses contradict the model"
 
 

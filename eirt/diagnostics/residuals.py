@@ -22,6 +22,7 @@ from eirt.scores.persons import estimate, refuse_method
 
 Ability = Literal["WLE", "EAP", "MAP"]
 METHODS = ("EAP", "MAP", "WLE")
+ALPHA = 0.05  # of p-values adjusted for how many there are
 WIDEST = np.sqrt(2)  # standard deviation of a mean square, beyond which z is not trusted
 
 

@@ -59,7 +59,7 @@ def require_test(fit: Fit, answers: Answers) -> None:
     Raises:
         DataError: saying what is in the way, and what to use instead.
     """
-    present, location = np.asarray(answers.present), np.asarray(answers.cells.location)
+    present, cells = np.asarray(answers.present), jax.tree.leaves(answers.cells)
     if not fit.design.labels:
         raise DataError("Sum scores are of responses in categories; these are not.")
     if fit.model.dimension not in NODES:
@@ -67,7 +67,8 @@ def require_test(fit: Fit, answers: Answers) -> None:
             f"Sum scores are for one to three abilities; {fit.name} has {fit.model.dimension}."
         )
     same = np.ptp(np.asarray(answers.item), axis=0).max(initial=0) == 0
-    if not np.all(present) or not same or np.ptp(location, axis=0).max(initial=0.0) > 1e-9:
+    differ = max(np.ptp(np.asarray(leaf), axis=0).max(initial=0.0) for leaf in cells)
+    if not np.all(present) or not same or differ > 1e-9:
         raise DataError(
             "This needs one test: everybody answered the same items, whose parameters and the "
             "distribution of ability are the same for all; use methods for single responses "
