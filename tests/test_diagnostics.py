@@ -228,6 +228,11 @@ def test_model_fit_has_its_distribution():
 def test_model_fit_is_refused_in_words(fits, va):
     with pytest.raises(eirt.DataError, match="random effects across persons"):
         fits("lltm_residuals").model_fit()
+    with pytest.raises(eirt.DataError, match="random effects across persons"):
+        fits("lltm_residuals").local_dependence()
+    crossed = fits("lltm_residuals").item_fit()
+    assert "random effects across persons" in crossed.attrs["note"]
+    assert crossed["infit"].between(0.7, 1.3).all()
     with pytest.raises(eirt.DataError, match="one test"):
         eirt.rasch(va.iloc[3:], person="id", item="item", response="r2").model_fit()
     with pytest.raises(eirt.DataError, match="no degrees of freedom"):

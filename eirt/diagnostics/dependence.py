@@ -7,7 +7,14 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from eirt._config import double_precision
-from eirt.diagnostics.residuals import ALPHA, Ability, adjusted, require_ordered, residuals
+from eirt.diagnostics.residuals import (
+    ALPHA,
+    Ability,
+    adjusted,
+    require_independent,
+    require_ordered,
+    residuals,
+)
 from eirt.results import Fit
 from eirt.scores.answers import answers_of
 from eirt.scores.sums import one_test
@@ -101,7 +108,8 @@ def local_dependence(fit: Fit) -> pd.DataFrame:
         where it does at 5% after adjustment. The largest |cramer_v| come first.
 
     Raises:
-        DataError: if persons did not all answer the same test, binary or ordered.
+        DataError: if persons did not all answer the same test, binary or ordered, or the model has
+            random effects across persons.
 
     Source: Chen & Thissen (1997).
 
@@ -115,6 +123,7 @@ def local_dependence(fit: Fit) -> pd.DataFrame:
     from scipy.special import chdtrc
 
     require_ordered(fit)
+    require_independent(fit)
     answers = answers_of(fit)
     test, y = one_test(fit, answers), np.asarray(answers.y).astype(int)
     n, items, size = len(y), fit.design.items, len(fit.design.labels)

@@ -28,7 +28,7 @@ def item_fit(fit: Fit, method: Ability | None = None) -> pd.DataFrame:
     Infit and outfit are about 1 where the model holds, above 1 where responses are noisier than it
     says and below where they are more regular. Abilities are estimated from the same responses,
     so that on short tests both, and their z, are below what they should be: S-X2 is the test. It
-    needs one test that everybody answered, and is empty otherwise.
+    needs one test that everybody answered and independent persons, and is empty otherwise.
 
     Args:
         fit: a fit to binary or ordered responses.

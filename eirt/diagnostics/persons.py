@@ -9,7 +9,7 @@ import numpy as np
 from eirt._config import double_precision
 from eirt.diagnostics.residuals import ALPHA, Ability, Residuals, adjusted, mean_squares, residuals
 from eirt.results import Fit
-from eirt.scores.answers import Named
+from eirt.scores.answers import counts_of
 from eirt.scores.persons import about
 
 if TYPE_CHECKING:
@@ -59,7 +59,7 @@ def person_fit(fit: Fit, method: Ability | None = None) -> pd.DataFrame:
     people = np.broadcast_to(np.arange(len(found.present))[:, None], found.present.shape)
     _, squares = mean_squares(found, people, len(people))
     lz, corrected = _log_likelihoods(found)
-    table = about(fit, Named(found.answers, fit.design.persons))
+    table = about(fit, counts_of(fit))
     table = table.iloc[:: fit.model.dimension].drop(columns="dimension", errors="ignore")
     table = table.reset_index(drop=True)
     for name in ("infit", "infit_z", "outfit", "outfit_z"):

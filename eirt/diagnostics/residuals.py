@@ -145,6 +145,16 @@ def require_ordered(fit: Fit) -> None:
         )
 
 
+def require_independent(fit: Fit) -> None:
+    """Refuse fits under which the responses of different persons depend on each other."""
+    if any(not term.local for term in fit.design.terms):
+        raise DataError(
+            f"{fit.name} has random effects across persons, so that responses of different "
+            "persons are not independent, which this test takes for granted: test the same model "
+            "with free items (eirt.rasch, eirt.two_pl), and compare the two by eirt.compare."
+        )
+
+
 def mean_squares(
     found: Residuals, group: np.ndarray, n_groups: int
 ) -> tuple[np.ndarray, MeanSquares]:

@@ -10,6 +10,7 @@ import numpy as np
 from jaxtyping import Array, Float
 
 from eirt._compiled import compiled
+from eirt.diagnostics.residuals import require_independent
 from eirt.likelihood.cells import Data, cell_parameters, flatten
 from eirt.model import Model
 from eirt.results import Fit
@@ -41,10 +42,11 @@ def sum_score_fit(fit: Fit, answers: Answers) -> SumScoreFit:
         answers: its responses, to one test.
 
     Raises:
-        DataError: if persons did not all answer the same test.
+        DataError: if persons did not all answer the same test, or depend on each other.
 
     Source: Orlando & Thissen (2000); Kang & Chen (2008) for several categories.
     """
+    require_independent(fit)
     test = one_test(fit, answers)
     y = np.asarray(answers.y).astype(int)
     total, size = y.sum(axis=1), test.probabilities.shape[1]

@@ -20,7 +20,7 @@ from eirt.diagnostics.moments import (
     moments_and_jacobian,
     sample_moments,
 )
-from eirt.diagnostics.residuals import require_ordered
+from eirt.diagnostics.residuals import require_independent, require_ordered
 from eirt.errors import DataError, nearest
 from eirt.likelihood.cells import Data
 from eirt.results import Fit
@@ -128,12 +128,7 @@ def _responses(fit: Fit) -> tuple[np.ndarray, np.ndarray]:
         DataError: if the model or the data have no such test.
     """
     require_ordered(fit)
-    if any(not term.local for term in fit.design.terms):
-        raise DataError(
-            f"{fit.name} has random effects across persons, so that their responses are not "
-            "independent, which M2 takes for granted: test the same model with free items "
-            "(eirt.rasch, eirt.two_pl), and compare it with this one by eirt.compare."
-        )
+    require_independent(fit)
     answers = answers_of(fit)
     require_test(fit, answers)
     y = np.asarray(answers.y).astype(int)

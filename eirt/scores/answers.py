@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any, NamedTuple
+from typing import TYPE_CHECKING, Any, NamedTuple, Self
 
 import jax
 import jax.numpy as jnp
@@ -58,11 +58,25 @@ class Answers(NamedTuple):
         return np.sqrt(terms.sum(axis=(2, 3)))
 
 
-class Named(NamedTuple):
-    """Answers, the names of their persons, and where a person of the fit stands in it."""
+class Counts(NamedTuple):
+    """How many responses each person gave, and the sum of their codes."""
 
-    answers: Answers
     persons: np.ndarray
+    n: Int[np.ndarray, " N"]
+    score: Float[np.ndarray, " N"]
+
+    @classmethod
+    def of(cls, persons: np.ndarray, person: np.ndarray, y: np.ndarray) -> Self:
+        """Count the responses of persons with these names, given the person of each response."""
+        size = len(persons)
+        return cls(
+            persons, np.bincount(person, minlength=size), np.bincount(person, y, minlength=size)
+        )
+
+
+def counts_of(fit: Fit) -> Counts:
+    """Return the counts of the persons of a fit."""
+    return Counts.of(fit.design.persons, fit.design.obs_person, fit.design.y)
 
 
 def answers_of(fit: Fit) -> Answers:
@@ -83,7 +97,7 @@ def answers_of(fit: Fit) -> Answers:
     )
 
 
-def answers_to(fit: Fit, new: Any) -> Named:
+def answers_to(fit: Fit, new: Any) -> tuple[Answers, Counts]:
     """Return what new persons answered.
 
     Args:
@@ -111,7 +125,7 @@ def answers_to(fit: Fit, new: Any) -> Named:
         jax.tree.map(lambda leaf: np.asarray(leaf)[first], stands),
         local_factor(fit),
     )
-    return Named(answers, labels)
+    return answers, Counts.of(labels, person, y)
 
 
 @compiled(0)

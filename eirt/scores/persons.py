@@ -2,15 +2,16 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any, Literal
+from typing import TYPE_CHECKING, Any, Literal, NamedTuple
 
 import jax
 import numpy as np
+from jaxtyping import Float
 
 from eirt._config import double_precision
 from eirt.errors import nearest
 from eirt.results import Fit
-from eirt.scores.answers import Answers, Named, answers_of, answers_to
+from eirt.scores.answers import Answers, Counts, answers_of, answers_to, counts_of
 from eirt.scores.estimates import Estimate, estimates
 from eirt.scores.sums import posterior_of_sums
 from eirt.tables import local_factor, standings
@@ -32,7 +33,8 @@ def persons(fit: Fit, method: Method = "EAP", new: Any = None) -> pd.DataFrame:
 
     where I = sum over items and categories of P'^2 / P and J that of P'P'' / P, at the estimated
     parameters. Ability includes what covariates of persons predict: theta_p = z_p'gamma + b_p.
-    Where everybody's best answer was given, ML is infinite and WLE finite.
+    Effects of items are at their estimates. ML is infinite where all is right, or all wrong; WLE is
+    finite.
 
     Args:
         fit: a fit with a local group.
@@ -73,33 +75,47 @@ def persons(fit: Fit, method: Method = "EAP", new: Any = None) -> pd.DataFrame:
     import pandas as pd
 
     refuse_method(fit, method)
-    if new is None:
-        named = Named(answers_of(fit), fit.design.persons)
+    if new is not None:
+        answers, counts = answers_to(fit, pd.DataFrame(new) if isinstance(new, dict) else new)
+        found = _scored(fit, method, answers)
+    elif method == "EAP":
+        counts, found = counts_of(fit), _posterior_means(fit)
     else:
-        named = answers_to(fit, pd.DataFrame(new) if isinstance(new, dict) else new)
-    answers = named.answers
-    if method == "EAPsum":
-        ability, se = posterior_of_sums(fit, answers)
-    elif method == "EAP" and new is None:
-        # the moments of the fit know what is uncertain about other random effects, too
-        carry, moments = local_factor(fit), fit.moments
-        ability = moments.mean @ carry.T + np.asarray(standings(fit).mean)
-        se = np.sqrt(np.einsum("ij,njk,ik->ni", carry, moments.covariance, carry))
-    else:
-        x, covariance = estimate(fit, method, answers)
-        ability, se = answers.ability(x), answers.spread(covariance)
-    table = about(fit, named)
-    table["ability"], table["se"] = ability.ravel(), se.ravel()
+        counts, found = counts_of(fit), _scored(fit, method, answers_of(fit))
+    table = about(fit, counts)
+    table["ability"], table["se"] = found.ability.ravel(), found.se.ravel()
     if new is None:
-        found = reliability_of(ability - np.asarray(answers.mean), se, method in SHRUNKEN)
-        table.attrs["reliability"] = found[0] if len(found) == 1 else found
-    infinite = int(np.isinf(ability).any(axis=1).sum())
+        coefficients = _reliability(found, method in SHRUNKEN)
+        table.attrs["reliability"] = coefficients[0] if len(coefficients) == 1 else coefficients
+    infinite = int(np.isinf(found.ability).any(axis=1).sum())
     if infinite:
         table.attrs["note"] = (
             f"{infinite} persons have responses that no finite ability makes most likely (all "
             "right or all wrong): their ML estimates are infinite; use 'WLE', 'EAP' or 'MAP'."
         )
     return table
+
+
+class Scored(NamedTuple):
+    """Abilities, their standard errors, and what covariates predict of them."""
+
+    ability: Float[np.ndarray, "N D"]
+    se: Float[np.ndarray, "N D"]
+    predicted: Float[np.ndarray, "N D"]
+
+
+def _scored(fit: Fit, method: Method, answers: Answers) -> Scored:
+    if method == "EAPsum":
+        return Scored(*posterior_of_sums(fit, answers), np.asarray(answers.mean))
+    x, covariance = estimate(fit, method, answers)
+    return Scored(answers.ability(x), answers.spread(covariance), np.asarray(answers.mean))
+
+
+def _posterior_means(fit: Fit) -> Scored:
+    """Return the moments of the fit, which know what is uncertain of other random effects, too."""
+    carry, predicted = local_factor(fit), np.asarray(standings(fit).mean)
+    se = np.sqrt(np.einsum("ij,njk,ik->ni", carry, fit.moments.covariance, carry))
+    return Scored(fit.moments.mean @ carry.T + predicted, se, predicted)
 
 
 def refuse_method(fit: Fit, method: str, methods: tuple[str, ...] = METHODS) -> None:
@@ -128,26 +144,25 @@ def estimate(fit: Fit, method: str, answers: Answers) -> Estimate:
     return jax.tree.map(np.asarray, estimates(fit.model, method, len(fit.design.labels), answers))
 
 
-def reliability_of(residual: np.ndarray, se: np.ndarray, shrunken: bool) -> list[float]:
+def _reliability(found: Scored, shrunken: bool) -> list[float]:
     """Return the reliability of each dimension, from the persons with finite estimates."""
+    residual, se = found.ability - found.predicted, found.se
     kept = np.isfinite(residual).all(axis=1) & np.isfinite(se).all(axis=1)
     spread, error = residual[kept].var(axis=0, ddof=1), (se[kept] ** 2).mean(axis=0)
     return (spread / (spread + error) if shrunken else 1 - error / spread).tolist()
 
 
-def about(fit: Fit, named: Named) -> pd.DataFrame:
+def about(fit: Fit, counts: Counts) -> pd.DataFrame:
     """Return person, number of responses and sum score, by person and dimension."""
     import pandas as pd
 
-    answers, design = named.answers, fit.design
-    present = np.asarray(answers.present)
-    names = [name for term in design.terms if term.local for name in term.effects]
+    names = [name for term in fit.design.terms if term.local for name in term.effects]
     q = len(names)
     columns = {
-        design.person or "person": np.repeat(named.persons, q),
-        "n": np.repeat(present.sum(axis=1).astype(int), q),
-        "score": np.repeat((present * np.asarray(answers.y)).sum(axis=1), q),
+        fit.design.person or "person": np.repeat(counts.persons, q),
+        "n": np.repeat(counts.n, q),
+        "score": np.repeat(counts.score, q),
     }
     if q > 1:
-        columns["dimension"] = np.tile(np.asarray(names, object), len(named.persons))
+        columns["dimension"] = np.tile(np.asarray(names, object), len(counts.n))
     return pd.DataFrame(columns)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import functools
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 import jax
 import jax.numpy as jnp
@@ -15,7 +15,7 @@ from eirt._config import double_precision
 from eirt._math import upper_solve
 from eirt.model import Model
 from eirt.results import Fit
-from eirt.scores.answers import Answers, Named, answers_of
+from eirt.scores.answers import Answers, answers_of, counts_of
 from eirt.scores.estimates import log_likelihood, posterior_modes
 from eirt.scores.persons import about, refuse_method
 
@@ -66,26 +66,31 @@ def plausible_values(fit: Fit, n: int = 5, seed: int = 0) -> pd.DataFrame:
         raise ValueError(f"n={n} plausible values; ask for 1 or more.")
     answers = answers_of(fit)
     centre, factor = posterior_modes(fit.model, answers)
-    values = {}
-    for k, key in enumerate(jax.random.split(jax.random.key(seed), n)):
-        x = _draws(fit.model, jax.random.key_data(key), answers, centre, factor)
+    rng, values = np.random.default_rng(seed), {}
+    for k in range(n):
+        z, chance = _proposals(rng, *centre.shape)
+        x = _draws(fit.model, answers, centre, factor, z, chance)
         values[f"pv{k + 1}"] = answers.ability(np.asarray(x)).ravel()
-    table = about(fit, Named(answers, fit.design.persons))
-    return pd.concat([table, pd.DataFrame(values)], axis=1)
+    return pd.concat([about(fit, counts_of(fit)), pd.DataFrame(values)], axis=1)
+
+
+def _proposals(rng: np.random.Generator, n: int, d: int) -> tuple[np.ndarray, np.ndarray]:
+    """Return draws from the standard t distribution, and those that decide on acceptance."""
+    spread = rng.chisquare(HEAVY, (n, CHAIN, 1)) / HEAVY
+    return rng.standard_normal((n, CHAIN, d)) / np.sqrt(spread), rng.random((n, CHAIN))
 
 
 @compiled(0)
 def _draws(
-    model: Model, key: Any, answers: Answers, centre: Array, factor: Array
+    model: Model,
+    answers: Answers,
+    centre: Float[Array, "N D"],
+    factor: Float[Array, "N D D"],
+    z: Float[Array, "N T D"],
+    chance: Float[Array, "N T"],
 ) -> Float[Array, "N D"]:
     """Return one draw of x for every person (this is where persons are vmapped)."""
-    n, d = centre.shape
-    one, two, three = jax.random.split(jax.random.wrap_key_data(key), 3)
-    spread = jnp.mean(jax.random.normal(two, (n, CHAIN, HEAVY)) ** 2, axis=2)
-    z = jax.random.normal(one, (n, CHAIN, d)) / jnp.sqrt(spread)[:, :, None]
-    chance = jax.random.uniform(three, (n, CHAIN))
-    each = functools.partial(_draw, model)
-    return jax.vmap(each)(answers, centre, factor, z, chance)
+    return jax.vmap(functools.partial(_draw, model))(answers, centre, factor, z, chance)
 
 
 def _draw(
