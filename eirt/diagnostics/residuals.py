@@ -141,7 +141,7 @@ def require_ordered(fit: Fit) -> None:
     if fit.model.response.kind not in ("binary", "ordered") or not fit.design.labels:
         raise DataError(
             f"These statistics need binary or ordered responses; those of {fit.name} are "
-            f"{type(fit.model.response).__name__}: compare simulated data with the data instead."
+            f"{type(fit.model.response).__name__}: compare them with fit.predict(scale='response')."
         )
 
 

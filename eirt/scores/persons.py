@@ -96,7 +96,7 @@ def persons(fit: Fit, method: Method = "EAP", new: Any = None) -> pd.DataFrame:
     return table
 
 
-class Scored(NamedTuple):
+class Abilities(NamedTuple):
     """Abilities, their standard errors, and what covariates predict of them."""
 
     ability: Float[np.ndarray, "N D"]
@@ -104,18 +104,18 @@ class Scored(NamedTuple):
     predicted: Float[np.ndarray, "N D"]
 
 
-def _scored(fit: Fit, method: Method, answers: Answers) -> Scored:
+def _scored(fit: Fit, method: Method, answers: Answers) -> Abilities:
     if method == "EAPsum":
-        return Scored(*posterior_of_sums(fit, answers), np.asarray(answers.mean))
+        return Abilities(*posterior_of_sums(fit, answers), np.asarray(answers.mean))
     x, covariance = estimate(fit, method, answers)
-    return Scored(answers.ability(x), answers.spread(covariance), np.asarray(answers.mean))
+    return Abilities(answers.ability(x), answers.spread(covariance), np.asarray(answers.mean))
 
 
-def _posterior_means(fit: Fit) -> Scored:
+def _posterior_means(fit: Fit) -> Abilities:
     """Return the moments of the fit, which know what is uncertain of other random effects, too."""
     carry, predicted = local_factor(fit), np.asarray(standings(fit).mean)
     se = np.sqrt(np.einsum("ij,njk,ik->ni", carry, fit.moments.covariance, carry))
-    return Scored(fit.moments.mean @ carry.T + predicted, se, predicted)
+    return Abilities(fit.moments.mean @ carry.T + predicted, se, predicted)
 
 
 def refuse_method(fit: Fit, method: str, methods: tuple[str, ...] = METHODS) -> None:
@@ -144,7 +144,7 @@ def estimate(fit: Fit, method: str, answers: Answers) -> Estimate:
     return jax.tree.map(np.asarray, estimates(fit.model, method, len(fit.design.labels), answers))
 
 
-def _reliability(found: Scored, shrunken: bool) -> list[float]:
+def _reliability(found: Abilities, shrunken: bool) -> list[float]:
     """Return the reliability of each dimension, from the persons with finite estimates."""
     residual, se = found.ability - found.predicted, found.se
     kept = np.isfinite(residual).all(axis=1) & np.isfinite(se).all(axis=1)
