@@ -146,6 +146,26 @@ def test_sum_score_fit_has_its_distribution():
     assert table["s_x2"].mean() == pytest.approx(table["df"].mean(), rel=0.1)
 
 
+def test_sum_score_fit_of_several_categories_has_its_distribution():
+    found = []
+    for seed in range(6):
+        rng = np.random.default_rng(seed)
+        eta = 1.3 * (rng.normal(size=(500, 1)) - np.linspace(-1, 1, 7))
+        chance = rng.random(eta.shape)
+        ahead = [chance < 1 / (1 + np.exp(shift - eta)) for shift in (-0.7, 0.7)]
+        frame = pd.DataFrame(ahead[0].astype(int) + ahead[1]).add_prefix("i")
+        found.append(eirt.grm(frame, wide=True, check=False).item_fit()[["s_x2", "df"]])
+    table = pd.concat(found)
+    assert table["s_x2"].mean() == pytest.approx(table["df"].mean(), rel=0.1)
+
+
+def test_fit_of_several_dimensions(fits):
+    items, people = fits("2pl_2d").item_fit(), fits("2pl_2d").person_fit()
+    assert items["p"].between(0, 1).all()
+    assert len(people) == 316
+    assert np.isfinite(people[["lz", "lz_star", "infit_z"]]).all().all()
+
+
 def test_fit_of_several_categories(va):
     fit = eirt.grm(va, person="id", item="item", response="resp")
     table = fit.item_fit()
@@ -218,11 +238,10 @@ def test_model_fit_of_several_categories_and_dimensions(va, fits):
 def test_model_fit_has_its_distribution():
     values = [
         eirt.two_pl(simulated(seed, k=6), wide=True, check=False).model_fit().loc[0, "value"]
-        for seed in range(40)
+        for seed in range(30)
     ]
-    # 9 degrees of freedom: the mean of 40 has a standard error of 0.67
-    assert np.mean(values) == pytest.approx(9, abs=2)
-    assert np.var(values) == pytest.approx(18, abs=13)
+    # 9 degrees of freedom: the mean of 30 has a standard error of 0.8
+    assert np.mean(values) == pytest.approx(9, abs=2.4)
 
 
 def test_model_fit_is_refused_in_words(fits, va):

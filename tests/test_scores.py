@@ -89,8 +89,8 @@ def test_weighted_likelihood_against_tam(fits, reference, recipe, name):
 def test_perfect_scores(fits):
     ml, wle = fits("rasch").persons("ML"), fits("rasch").persons("WLE")
     extreme = ml["score"].isin([0, 24])
-    assert np.isinf(ml["ability"][extreme]).all()
-    assert (np.sign(ml["ability"]) == np.where(ml["score"] == 24, 1, np.sign(ml["ability"]))).all()
+    known = np.where(ml["score"][extreme] == 24, np.inf, -np.inf)
+    np.testing.assert_array_equal(ml["ability"][extreme], known)
     assert ml["se"][extreme].isna().all()
     assert f"{extreme.sum()} persons" in ml.attrs["note"]
     assert np.isfinite(wle[["ability", "se"]]).all().all()
@@ -205,22 +205,22 @@ def test_reliability(fits, reference):
 
 @pytest.mark.parametrize("recipe", ["rasch", "latreg_rasch", "2pl_2d"])
 def test_plausible_values_have_the_posterior_moments(fits, recipe):
-    fit, n = fits(recipe), 200
+    fit, n = fits(recipe), 100
     draws = fit.plausible_values(n, seed=3).filter(like="pv").to_numpy()
     table = fit.persons()
     z = (draws.mean(axis=1) - table["ability"]) / (table["se"] / np.sqrt(n))
     assert abs(z.mean()) < 4 / np.sqrt(len(z))
     assert z.std() == pytest.approx(1, abs=0.15)
     ratio = (draws.var(axis=1, ddof=1) / table["se"] ** 2).mean()
-    assert ratio == pytest.approx(1, abs=0.02)
+    assert ratio == pytest.approx(1, abs=0.03)
 
 
 def test_plausible_values_recover_mean_and_variance(fits):
     fit = fits("rasch")
-    draws = fit.plausible_values(50).filter(like="pv").to_numpy()
+    draws = fit.plausible_values(20).filter(like="pv").to_numpy()
     assert draws.mean() == pytest.approx(0, abs=0.02)
     # at the maximum, the average posterior second moment is the variance of the model
-    assert (draws**2).mean() == pytest.approx(fit.random["variance"][0], rel=0.02)
+    assert (draws**2).mean() == pytest.approx(fit.random["variance"][0], rel=0.03)
     assert fit.persons("EAP")["ability"].var() < 0.9 * draws.var()
     same = fit.plausible_values(2).filter(like="pv").to_numpy()
     np.testing.assert_array_equal(same, fit.plausible_values(2).filter(like="pv").to_numpy())

@@ -80,7 +80,7 @@ def _log_likelihoods(found: Residuals) -> tuple[np.ndarray, np.ndarray]:
     deviation = (expected.log_p - expected.log_mean) * found.present
     information = np.einsum("nj,njd,nje->nde", expected.information, loading, loading)
     shared = np.einsum("nj,njd->nd", expected.shared, loading)
-    c = np.linalg.solve(information, shared[:, :, None])[:, :, 0]
+    c = np.einsum("nde,ne->nd", np.linalg.pinv(information, hermitian=True), shared)
     tilt = np.einsum("njd,nd->nj", loading, c)
     total = np.sum(expected.log_variance, axis=1)
     with np.errstate(invalid="ignore", divide="ignore"):

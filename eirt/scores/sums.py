@@ -71,8 +71,8 @@ def require_test(fit: Fit, answers: Answers) -> None:
     if not np.all(present) or not same or differ > 1e-9:
         raise DataError(
             "This needs one test: everybody answered the same items, whose parameters and the "
-            "distribution of ability are the same for all; use methods for single responses "
-            "(persons('EAP'), item_fit('infit')), or rows without missing responses."
+            "distribution of ability are the same for all; use what looks at single responses "
+            "(persons('EAP'), item_fit(), q3()), or fit persons without missing responses."
         )
 
 
