@@ -17,6 +17,7 @@ from eirt.likelihood import Likelihood, Objective
 from eirt.likelihood.base import Moments
 from eirt.model import Model, global_offsets
 from eirt.restrictions import Restriction
+from eirt.scored import Scored
 from eirt.terms import Term
 
 if TYPE_CHECKING:
@@ -26,7 +27,7 @@ if TYPE_CHECKING:
 
 
 @dataclass(frozen=True, eq=False)
-class Fit:
+class Fit(Scored):
     """A fitted model. Tables are data frames; `summary()` prints them.
 
     Attributes:
@@ -267,12 +268,6 @@ class Fit:
         from eirt.difficulty import difficulty
 
         return difficulty(self, identification, scale)
-
-    def persons(self, method: Literal["EAP", "MAP"] = "EAP") -> pd.DataFrame:
-        """Return person abilities with standard errors; see `eirt.scores.persons`."""
-        from eirt.scores import persons
-
-        return persons(self, method)
 
     def predict(
         self, new: Any = None, scale: str = "probability", effects: str = "conditional"

@@ -31,7 +31,7 @@ ORDER = [
     "model",
     "restrictions",
     "likelihood",
-    "components certificate",
+    "components certificate scored",
     "tables",
     "results",
     "scales",
@@ -39,8 +39,9 @@ ORDER = [
     "optimisers",
     "fit",
     "refits forecasts",
-    "difficulty items scores inference predictions new_items variance",
-    "assumptions identification densities",
+    "difficulty items inference predictions new_items variance",
+    "assumptions identification densities scores",
+    "diagnostics",
     "doors",
     "models categories outcomes joint explanatory datasets plots report",
     "functioning proportionality treatment validation",
@@ -55,9 +56,14 @@ LAYERS = {room: layer for layer, rooms in enumerate(ORDER) for room in rooms.spl
 INSIDE = {
     **dict.fromkeys(("ability", "carry", "incidence", "polynomials"), 0),
     **dict.fromkeys(("cells", "testlets"), 1),
+    **dict.fromkeys(("answers", "residuals"), 0),
+    "estimates": 1,
     "base": 2,
+    "sums": 2,
     **dict.fromkeys(("canonical", "arrowhead"), 2),
     **dict.fromkeys(("table", "joint"), 3),
+    "persons": 3,
+    **dict.fromkeys(("plausible", "reliability", "items", "whole"), 4),
     **dict.fromkeys(("laplace", "quadrature", "prior", "inner"), 4),
     **dict.fromkeys(("curves", "category_curves"), 4),
     **dict.fromkeys(("adaptive", "outer", "two_tier"), 5),
@@ -69,7 +75,7 @@ INSIDE = {
 # The exception: a fit is the object users hold, and `fit.plot()` or `fit.difficulty()` are doors
 # to rooms above it. These rooms may import upward, but only inside a function or method, so that
 # importing them never does.
-LAZY_UPWARD = {"results"}
+LAZY_UPWARD = {"results", "scored"}
 
 ADD_IT = "is in no layer: add it to ORDER in tests/test_layers.py and to CONTRIBUTING.md"
 

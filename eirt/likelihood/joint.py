@@ -10,7 +10,6 @@ from typing import TYPE_CHECKING
 
 import jax
 import jax.numpy as jnp
-import numpy as np
 
 from eirt._compiled import compiled
 from eirt._math import Grid, cholesky_logdet, cholesky_solve, upper_solve
@@ -26,9 +25,8 @@ from eirt.likelihood.arrowhead import (
     each_response,
     prior_of,
 )
-from eirt.likelihood.base import Objective, importance_error
+from eirt.likelihood.base import importance_error
 from eirt.likelihood.cells import on_common_scale
-from eirt.likelihood.incidence import slots
 from eirt.model import Model
 
 if TYPE_CHECKING:
@@ -165,34 +163,6 @@ def effect_moments(
         share = jax.lax.map(lambda pair: carried(*pair), (carry, arrow.places))
     covariance = covariance + share
     return *finish(mode.x, covariance), others
-
-
-def person_modes(
-    objective: Objective, psi: np.ndarray, others: np.ndarray
-) -> tuple[np.ndarray, np.ndarray]:
-    """Return each person's posterior mode and inverse curvature, given all other effects."""
-    setting = Setting(objective.data, jax.device_put(slots(objective.design)))
-    shape = (len(objective.design.persons), objective.model.dimension)
-    mode, covariance = _person_modes(objective.model, psi, np.zeros(shape), others, setting)
-    return np.asarray(mode), np.asarray(covariance)
-
-
-@compiled(0)
-def _person_modes(
-    model: Model, psi: Array, start: Float[Array, "N D"], others: Array, setting: Setting
-) -> tuple[Array, Array]:
-    solve = jax.vmap(cholesky_solve)
-
-    def expand(x: Array) -> tuple[Array, Array, Array, Array]:
-        at = Effects(x, others)
-        value, gradient = jax.value_and_grad(_joint, 2)(model, psi, at, setting)
-        persons = arrow_at(model, "observed", psi, at, setting).persons
-        step = solve(persons, gradient.x)
-        return value, step, jnp.sum(gradient.x * step), persons
-
-    mode, persons = newton_mode(expand, start)
-    full, prior = setting.data.restriction.expand(psi), prior_of(model, psi, setting)
-    return on_common_scale(model, full, setting.data, prior, mode, _inverse(persons))
 
 
 def _inverse(factors: Float[Array, "N D D"]) -> Float[Array, "N D D"]:
