@@ -11,6 +11,7 @@ from eirt.joint import joint_rt
 from eirt.likelihood import (
     AdaptiveQuadrature,
     Beta,
+    Conditional,
     Laplace,
     LogNormal,
     Nested,
@@ -59,6 +60,7 @@ __all__ = [
     "BetaProportion",
     "Binomial",
     "Certificate",
+    "Conditional",
     "ConvergenceWarning",
     "CrossValidation",
     "Cumulative",

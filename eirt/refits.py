@@ -159,11 +159,11 @@ def _refit(
         parts=part_sizes(design),
         ability_places=design.ability_places,
     )
-    crossed = any(not effect.local for effect in effects)
+    kept = fit.likelihood.conditional or any(not effect.local for effect in effects)
     return fit_model(
         model,
         design,
-        fit.likelihood if crossed else None,
+        fit.likelihood if kept else None,
         name=name,
         anchors=_kept(fit, parameter_names(model, design)) | dict(anchors),
         check=False,

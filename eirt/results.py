@@ -262,7 +262,7 @@ class Fit:
 
     # ---- answers (each lives in its own room) ----------------------------------------------
 
-    def difficulty(self, identification: str = "ability", scale: str = "model") -> pd.DataFrame:
+    def difficulty(self, identification: str | None = None, scale: str = "model") -> pd.DataFrame:
         """Return item difficulties b = -easiness / slope; see `eirt.difficulty.difficulty`."""
         from eirt.difficulty import difficulty
 

@@ -110,6 +110,8 @@ def _thetas(fit: Fit) -> list[np.ndarray]:
 @double_precision
 def variance_components(fit: Fit) -> list[tuple]:
     """Return a row per standard deviation and per correlation, with delta-method errors."""
+    if fit.likelihood.conditional:  # nothing is assumed of abilities
+        return []
     vcov = fit.vcov.to_numpy()
     rows = []
     for effect, term, places in zip(fit.model.effects, fit.design.terms, _thetas(fit), strict=True):
@@ -234,8 +236,8 @@ def item_parameters(fit: Fit) -> ItemParameters:
 
     Random residuals of items are at their modes.
     """
-    items, others = _item_cells(fit), jnp.asarray(fit.moments.others)
-    described = _described(fit.model, jnp.asarray(fit.full), others, items)
+    items, others = _item_cells(fit), fit.moments.others if fit.model.n_global else np.zeros(0)
+    described = _described(fit.model, jnp.asarray(fit.full), jnp.asarray(others), items)
     values, by_full, by_others = map(np.asarray, described)
     derivative, covariance = propagate(fit, by_full, by_others)
     n = len(items.item)

@@ -18,7 +18,7 @@ FILES = sorted(path.relative_to(ROOT).as_posix() for path in ROOT.rglob("*.py"))
 MAX_LINES = 330
 
 ORDER = [
-    "_math _config errors progress",
+    "_math _config _symmetric errors progress",
     "_compiled",
     "links covariances",
     "responses effects formula frames factors",
@@ -55,7 +55,7 @@ INSIDE = {
     "base": 2,
     **dict.fromkeys(("canonical", "arrowhead"), 2),
     **dict.fromkeys(("table", "joint"), 3),
-    **dict.fromkeys(("laplace", "quadrature", "prior", "inner"), 4),
+    **dict.fromkeys(("laplace", "quadrature", "prior", "inner", "conditional"), 4),
     **dict.fromkeys(("curves", "category_curves"), 4),
     **dict.fromkeys(("adaptive", "outer", "two_tier"), 5),
     "crossed": 6,

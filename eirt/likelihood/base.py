@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import abc
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import NamedTuple
 
@@ -165,7 +165,14 @@ class Objective(abc.ABC):
 
 @dataclass(frozen=True)
 class Likelihood(abc.ABC):
-    """How the random effects are eliminated: a choice of a fit, not yet bound to data."""
+    """How the random effects are eliminated: a choice of a fit, not yet bound to data.
+
+    Attributes:
+        conditional: whether persons are conditioned on, not integrated: a likelihood of other
+            data, the responses given scores.
+    """
+
+    conditional = False
 
     @property
     def name(self) -> str:
@@ -176,6 +183,12 @@ class Likelihood(abc.ABC):
     def rougher(self) -> Likelihood | None:
         """A likelihood that is far cheaper, whose maximum is close: where to start."""
         return None
+
+    def settle(
+        self, model: Model, design: Design, anchors: Mapping[str, float | str]
+    ) -> Mapping[str, float | str]:
+        """Return the anchors, with those of parameters that this likelihood leaves undetermined."""
+        return anchors
 
     @abc.abstractmethod
     def bind(self, model: Model, design: Design, restriction: Restriction) -> Objective:
