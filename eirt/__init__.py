@@ -44,6 +44,7 @@ from eirt.responses import (
     ZeroInflated,
 )
 from eirt.results import Fit
+from eirt.splits import SplitTest, andersen
 from eirt.treatment import il_hte
 from eirt.validation import CrossValidation, cross_validate
 from eirt.variance import explained_variance
@@ -84,8 +85,10 @@ __all__ = [
     "QuasiNewton",
     "Reduced",
     "Sequential",
+    "SplitTest",
     "Tobit",
     "ZeroInflated",
+    "andersen",
     "bifactor",
     "compare",
     "cross_validate",

@@ -251,7 +251,7 @@ def build(
     merged = _merge([x, values], terms, parts, obs_item[first])
     kept = first_of(merged)
     first, cell, x = first[kept], merged[cell], x[kept]
-    row_cell, row_y, obs_row = _rows(cell, y)
+    row_cell, row_y, obs_row = rows_of(cell, y)
     return Design(
         response=response,
         labels=labels,
@@ -320,7 +320,7 @@ def _merge(
     return combine(pd.DataFrame(dict(enumerate(columns))), range(len(columns)))
 
 
-def _rows(cell: np.ndarray, y: np.ndarray) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+def rows_of(cell: np.ndarray, y: np.ndarray) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
     """Return the distinct (cell, response) pairs, sorted, and the pair of each observation."""
     import pandas as pd
 

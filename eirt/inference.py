@@ -26,9 +26,11 @@ def compare(*fits: Fit) -> pd.DataFrame:
 
     Each fit is tested against the largest earlier one that it contains. Conditional
     log-likelihoods are of other data than marginal ones, the responses given scores: where both
-    occur, the column `kind` says which are which, and only those of a kind compare. One added variance (and
-    its covariances) is tested by the even mixture of chi-squares that holds at the boundary; so is
-    a parameter at whose bound one family is another (negative binomial against Poisson).
+    occur, the column `kind` says which are which, and only those of a kind compare.
+
+    One added variance (and its covariances) is tested by the even mixture of chi-squares that
+    holds at the boundary; so is a parameter at whose bound one family is another (negative binomial
+    against Poisson).
 
     Args:
         fits: two fits or more.

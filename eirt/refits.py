@@ -1,4 +1,4 @@
-"""The same responses under another item side: items without features, or items that are free."""
+"""Refits: without features, with items that are free, or to other persons or responses."""
 
 from __future__ import annotations
 
@@ -13,11 +13,55 @@ from eirt.effects import STEEP, Effect
 from eirt.errors import DataError, listing
 from eirt.extras import origin_names
 from eirt.fit import fit as fit_model
+from eirt.identification import identify
+from eirt.likelihood import Prior
 from eirt.model import parameter_names, part_sizes
 from eirt.parts import Part
 from eirt.results import Fit
 from eirt.tables import of_items
 from eirt.terms import Term
+
+
+def on_design(fit: Fit, design: Design, name: str, start: np.ndarray | None = None) -> Fit:
+    """Refit the model to other persons, items or responses, on the grid that was used in the end.
+
+    Restrictions and priors stay; categories that an item now lacks have no parameter.
+
+    Args:
+        fit: the fit.
+        design: a design made from its own; see `eirt.samples`.
+        name: what to call the fit.
+        start: full starting vector.
+    """
+    model = dataclasses.replace(
+        fit.model,
+        n_fixed=len(design.x_names),
+        n_items=max(len(design.items), 1),
+        parts=part_sizes(design),
+        ability_places=design.ability_places,
+    )
+    known = identify(design, model.response, model.aux_by_item)
+    return fit_model(
+        model,
+        design,
+        getattr(fit.objective.unpenalised, "choice", fit.likelihood),
+        name=name,
+        anchors=known | _kept(fit, parameter_names(model, design)),
+        priors=_priors(fit),
+        start=start,
+        progress=False,
+        check=False,
+    )
+
+
+def _priors(fit: Fit) -> dict[str, Prior]:
+    """Return the priors of a fit by parameter name."""
+    source = np.asarray(fit.restriction.source)
+    return {
+        fit.names[int(np.argmax(source == place))]: prior
+        for prior, places in fit.objective.priors
+        for place in places
+    }
 
 
 @double_precision

@@ -26,8 +26,8 @@ ORDER = [
     "terms",
     "parts",
     "design",
-    "extras",
-    "model",
+    "extras samples",
+    "model identification",
     "restrictions",
     "likelihood",
     "tables certificate",
@@ -37,10 +37,10 @@ ORDER = [
     "fit",
     "refits forecasts",
     "difficulty items scores inference predictions new_items variance",
-    "assumptions identification densities",
+    "assumptions densities",
     "doors",
     "models categories outcomes joint explanatory datasets plots report",
-    "dif proportionality treatment validation",
+    "dif proportionality splits treatment validation",
     "__init__",  # the public names
     "demo",  # written with the public names
     "cli",  # runs the demo

@@ -94,6 +94,7 @@ class Objective(abc.ABC):
 
     exact_information = False
     scale: Float[np.ndarray, "P P"] | None = None  # about the covariance of the estimates
+    priors: tuple = ()  # pairs of a prior and the places of its parameters among the free ones
 
     def __init__(self, model: Model, design: Design, data: Data):
         self.model = model
