@@ -10,6 +10,7 @@ import numpy as np
 
 from eirt import tables
 from eirt._config import double_precision
+from eirt.answers import Answers
 from eirt.certificate import Certificate, at_bounds
 from eirt.design import Design
 from eirt.errors import ConvergenceWarning, DataError, listing, warn_caller
@@ -26,7 +27,7 @@ if TYPE_CHECKING:
 
 
 @dataclass(frozen=True, eq=False)
-class Fit:
+class Fit(Answers):
     """A fitted model. Tables are data frames; `summary()` prints them.
 
     Attributes:

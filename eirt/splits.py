@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
@@ -12,8 +11,7 @@ from jaxtyping import Bool, Int
 from eirt._config import double_precision
 from eirt.design import Design
 from eirt.errors import DataError, listing, nearest
-from eirt.factors import constant_within
-from eirt.frames import require_columns, to_pandas
+from eirt.frames import values_of
 from eirt.likelihood.conditional import informative
 from eirt.plots.agreement import agreement
 from eirt.plots.base import Picture
@@ -121,7 +119,7 @@ def andersen(fit: Fit, split: Any = "median", data: Any = None) -> SplitTest:
     >>> fit = eirt.rasch(eirt.load("lsat7"), wide=True, likelihood=eirt.Conditional())
     >>> test = andersen(fit, "mean")
     >>> test.df, round(test.chi2, 2)
-    (4, 0.0)
+    (4, 10.83)
     """
     import pandas as pd
     from scipy.special import chdtrc
@@ -172,9 +170,7 @@ def _groups(fit: Fit, split: Any, data: Any) -> tuple[Int[np.ndarray, " N"], lis
 
     design = fit.design
     persons = len(design.persons)
-    if isinstance(split, str) and data is not None:
-        values = _of_persons(fit, split, data)
-    elif isinstance(split, str):
+    if isinstance(split, str) and data is None:
         if split not in SCORES:
             raise ValueError(
                 f"No split {split!r}; there are 'median' and 'mean', or give data= with that "
@@ -183,35 +179,12 @@ def _groups(fit: Fit, split: Any, data: Any) -> tuple[Int[np.ndarray, " N"], lis
         score = np.bincount(design.obs_person, design.y, minlength=persons)
         cut = float(np.median(score) if split == "median" else np.mean(score))
         values = np.where(score > cut, f"score > {cut:.4g}", f"score <= {cut:.4g}")
-    elif isinstance(split, Mapping | pd.Series):
-        given = {str(key): value for key, value in split.items()}
-        values = np.array([given.get(str(name)) for name in design.persons], object)
     else:
-        values = np.asarray(split, object)
-        if values.shape != (persons,):
-            raise DataError(
-                f"split has shape {values.shape}, and there are {persons} persons: give one group "
-                "for each of fit.design.persons, or a mapping from persons to groups."
-            )
+        values = values_of(design.persons, str(design.person), split, data)
     codes, labels = pd.factorize(values, sort=True)
     if len(labels) < 2:
         raise DataError(f"All persons are in one group ({listing(labels)}): nothing to compare.")
     return codes, [str(label) for label in labels]
-
-
-def _of_persons(fit: Fit, column: str, data: Any) -> np.ndarray:
-    """Return the value of a column for each person."""
-    import pandas as pd
-
-    frame, person = to_pandas(data), str(fit.design.person)
-    require_columns(frame, [person, column], "persons and groups")
-    known = frame[[person, column]].dropna()
-    names = known[person].astype(str)
-    codes = pd.factorize(names)[0]
-    if not constant_within(pd.factorize(known[column])[0], codes):
-        raise DataError(f"The column {column!r} varies within {person}; groups are of persons.")
-    values = dict(zip(names, known[column], strict=True))
-    return np.array([values.get(str(name)) for name in fit.design.persons], object)
 
 
 def _estimable(fit: Fit, design: Design, group: Int[np.ndarray, " N"]) -> Bool[np.ndarray, " I"]:

@@ -151,6 +151,17 @@ class Objective(abc.ABC):
     def moments(self, psi: np.ndarray) -> Moments:
         """Return the posterior of the random effects."""
 
+    def person_scores(self, psi: np.ndarray) -> Float[np.ndarray, "N P"]:
+        """Return the gradient of each person's log-likelihood.
+
+        Raises:
+            ValueError: where the log-likelihood is no sum over persons, or its parts are not known.
+        """
+        raise ValueError(
+            "This likelihood has no scores of single persons; they are known where persons alone "
+            "are integrated: likelihood=eirt.Quadrature()."
+        )
+
     def errors(self, psi: np.ndarray) -> dict[str, float]:
         """Return the estimated errors of the approximation, by name."""
         return {}

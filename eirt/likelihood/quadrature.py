@@ -8,7 +8,7 @@ from dataclasses import dataclass
 import jax
 import jax.numpy as jnp
 import numpy as np
-from jaxtyping import Array
+from jaxtyping import Array, Float
 
 from eirt._compiled import compiled
 from eirt._math import Grid, equispaced_grid
@@ -122,6 +122,12 @@ class QuadratureObjective(Objective):
         )
         return Moments(mean, covariance, np.zeros(0), np.zeros((0, 0)))
 
+    def person_scores(self, psi: np.ndarray) -> np.ndarray:
+        full = self.restriction.full(psi)
+        found = _person_scores(self.model, full, self.whole, self.who, self.grid)
+        each = by_each(self.who, found.T, len(self.design.persons))
+        return each @ self.restriction.select
+
     def errors(self, psi: np.ndarray) -> dict[str, float]:
         nodes = finer_nodes(self.nodes, self.model.dimension)
         if self.model.dimension == 0 or nodes is None:
@@ -151,6 +157,19 @@ def _value_and_grad(
     model: Model, psi: Array, data: Data, who: Incidence, grid: Grid
 ) -> tuple[Array, Array]:
     return jax.value_and_grad(_value, 1)(model, psi, data, who, grid)
+
+
+@compiled(0)
+def _person_scores(
+    model: Model, psi: Array, data: Data, who: Incidence, grid: Grid
+) -> Float[Array, "P N"]:
+    """Return the derivative of each person's log-likelihood, a parameter at a time."""
+
+    def loglik(at: Array) -> Array:
+        full = data.restriction.expand(at)
+        return posterior(model, full, data, who, grid, jnp.zeros(0)).loglik
+
+    return jax.lax.map(lambda along: jax.jvp(loglik, (psi,), (along,))[1], jnp.eye(psi.size))
 
 
 @compiled(0, 1)
