@@ -44,6 +44,7 @@ from eirt.responses import (
     ZeroInflated,
 )
 from eirt.results import Fit
+from eirt.simulation import simulate
 from eirt.splits import SplitTest, andersen
 from eirt.treatment import il_hte
 from eirt.validation import CrossValidation, cross_validate
@@ -117,5 +118,6 @@ __all__ = [
     "one_pl",
     "proportional_odds",
     "rasch",
+    "simulate",
     "two_pl",
 ]

@@ -57,9 +57,8 @@ def wald_test(
 
     >>> import eirt
     >>> fit = eirt.lltm(eirt.load("verbagg"), "~ btype + mode", response="r2")
-    >>> wald_test(fit, "btype", "btype[scold] = btype[shout]")[["hypothesis", "chi2", "df"]].round(
-    ...     1
-    ... )
+    >>> table = wald_test(fit, "btype", "btype[scold] = btype[shout]")
+    >>> table[["hypothesis", "chi2", "df"]].round(1)
                         hypothesis   chi2  df
     0                        btype  719.0   2
     1  btype[scold] = btype[shout]  188.2   1

@@ -3,18 +3,18 @@
 from __future__ import annotations
 
 import dataclasses
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 
 import numpy as np
 
 from eirt._config import double_precision
 from eirt.design import Design
 from eirt.effects import STEEP, Effect
-from eirt.errors import DataError, listing
+from eirt.errors import DataError, listing, nearest
 from eirt.extras import origin_names
 from eirt.fit import fit as fit_model
 from eirt.identification import identify
-from eirt.likelihood import Prior
+from eirt.likelihood import Likelihood, Prior
 from eirt.model import parameter_names, part_sizes
 from eirt.parts import Part
 from eirt.results import Fit
@@ -44,17 +44,22 @@ def on_design(fit: Fit, design: Design, name: str, start: np.ndarray | None = No
     return fit_model(
         model,
         design,
-        getattr(fit.objective.unpenalised, "choice", fit.likelihood),
+        grid_of(fit),
         name=name,
-        anchors=known | _kept(fit, parameter_names(model, design)),
-        priors=_priors(fit),
+        anchors=known | anchors_of(fit, parameter_names(model, design)),
+        priors=priors_of(fit),
         start=start,
         progress=False,
         check=False,
     )
 
 
-def _priors(fit: Fit) -> dict[str, Prior]:
+def grid_of(fit: Fit) -> Likelihood:
+    """Return the likelihood with the nodes that were used in the end."""
+    return getattr(fit.objective.unpenalised, "choice", fit.likelihood)
+
+
+def priors_of(fit: Fit) -> dict[str, Prior]:
     """Return the priors of a fit by parameter name."""
     source = np.asarray(fit.restriction.source)
     return {
@@ -209,12 +214,30 @@ def _refit(
         design,
         fit.likelihood if kept else None,
         name=name,
-        anchors=_kept(fit, parameter_names(model, design)) | dict(anchors),
+        anchors=anchors_of(fit, parameter_names(model, design)) | dict(anchors),
         check=False,
     )
 
 
-def _kept(fit: Fit, names: tuple[str, ...]) -> dict[str, float | str]:
+def free_names(fit: Fit, asked: str | Sequence[str] | None = None) -> list[str]:
+    """Return the names of free parameters, all (the first of each tied set) or those asked for.
+
+    Raises:
+        ValueError: if a name is no parameter, or one that is fixed.
+    """
+    source, first = np.unique(np.asarray(fit.restriction.source), return_index=True)
+    if asked is None:
+        return [fit.names[place] for place in np.sort(first[source >= 0])]
+    names = [asked] if isinstance(asked, str) else list(asked)
+    for name in names:
+        if name not in fit.names:
+            raise ValueError(f"There is no parameter {name!r}.{nearest(name, fit.names)}")
+        if np.asarray(fit.restriction.source)[fit.names.index(name)] < 0:
+            raise ValueError(f"{name!r} is fixed: it has no interval.")
+    return names
+
+
+def anchors_of(fit: Fit, names: tuple[str, ...]) -> dict[str, float | str]:
     """Return the restrictions of the fit among these parameters."""
     source = np.asarray(fit.restriction.source)
     anchors: dict[str, float | str] = {}

@@ -31,7 +31,8 @@ def covariance(
     takes many clusters.
 
     Args:
-        fit: the fit; persons are integrated by quadrature, unless `kind` is "observed".
+        fit: the fit; unless `kind` is "observed", persons are integrated by quadrature or
+            conditioned on.
         kind: "observed", "sandwich", or "bhhh" (outer product of gradients).
         cluster: a column of `data` (schools), or one cluster for each of `fit.design.persons`, or
             a mapping from persons; each person by default.

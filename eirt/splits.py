@@ -12,7 +12,7 @@ from eirt._config import double_precision
 from eirt.design import Design
 from eirt.errors import DataError, listing, nearest
 from eirt.frames import values_of
-from eirt.likelihood.conditional import informative
+from eirt.likelihood.booklets import informative
 from eirt.plots.agreement import agreement
 from eirt.plots.base import Picture
 from eirt.refits import on_design

@@ -51,8 +51,8 @@ class ItemParameters(NamedTuple):
     derivative: Float[np.ndarray, "n F"]
 
 
-def wald(estimate: np.ndarray, se: np.ndarray) -> pd.DataFrame:
-    """Return estimate, se, z, p (two-sided) and 95% limits.
+def wald(estimate: np.ndarray, se: np.ndarray, level: float = LEVEL) -> pd.DataFrame:
+    """Return estimate, se, z, p (two-sided) and limits, 95% by default.
 
     >>> wald(np.array([1.96]), np.array([1.0])).round(3)["p"][0]
     np.float64(0.05)
@@ -62,7 +62,7 @@ def wald(estimate: np.ndarray, se: np.ndarray) -> pd.DataFrame:
 
     with np.errstate(divide="ignore", invalid="ignore"):
         z = np.where(se == 0, np.nan, estimate / se)  # fixed at a value: nothing to test
-    half = ndtri((1 + LEVEL) / 2) * se
+    half = ndtri((1 + level) / 2) * se
     return pd.DataFrame(
         {
             "estimate": estimate,

@@ -139,7 +139,7 @@ def test_derivatives_agree_with_finite_differences():
 def test_bands_of_scores_change_nothing(monkeypatch):
     frame = simulated(60, np.linspace(-1, 1, 6)[:, None])
     whole = eirt.rasch(frame, likelihood=CML)
-    monkeypatch.setattr("eirt.likelihood.conditional.BAND", 2)
+    monkeypatch.setattr("eirt.likelihood.booklets.BAND", 2)
     cut = eirt.rasch(frame, likelihood=CML)
     assert len(cut.objective.booklets.counts) > len(whole.objective.booklets.counts) == 1
     np.testing.assert_allclose(cut.psi, whole.psi, atol=1e-10)

@@ -7,6 +7,7 @@ import scipy.stats
 
 import eirt
 from eirt._config import double_precision
+from eirt.samples import of_persons
 from tests.conftest import COLUMNS
 
 pytestmark = pytest.mark.usefixtures("quick_compilation")
@@ -27,7 +28,7 @@ def test_standard_errors_agree_with_mirt(fits, reference, kind, name):
     np.testing.assert_allclose(se[24:], slopes, rtol=1e-6)
 
 
-@pytest.mark.parametrize("name", ["2pl", "lltm_person", "groups_rasch", "rasch_2d"])
+@pytest.mark.parametrize("name", ["2pl", "rasch", "lltm_person", "groups_rasch", "rasch_2d"])
 @double_precision
 def test_scores_of_persons_sum_to_the_gradient(fits, name):
     fit = fits(name)
@@ -36,6 +37,11 @@ def test_scores_of_persons_sum_to_the_gradient(fits, name):
     assert scores.shape == (len(fit.design.persons), fit.n_params)
     expected = fit.objective.value_and_grad(psi)[1]
     np.testing.assert_allclose(scores.sum(axis=0), expected, atol=1e-8)
+    few = np.array([3, 100])
+    there = fit.likelihood.bind(fit.model, of_persons(fit.design, few), fit.restriction)
+    if not fit.model.varied:  # covariates are centred, which moves the nodes
+        alone = there.value_and_grad(psi)[1]
+        np.testing.assert_allclose(scores[few].sum(axis=0), alone, atol=1e-6)
 
 
 def test_persons_in_clusters(fits, va):
@@ -47,6 +53,21 @@ def test_persons_in_clusters(fits, va):
     by_name = dict(zip(fit.design.persons, school, strict=True))
     np.testing.assert_allclose(fit.covariance("sandwich", cluster=by_name), own)
     assert not np.allclose(own, there)
+
+
+@pytest.mark.parametrize("name", ["rasch_cml", "lltm_cml"])
+@double_precision
+def test_scores_of_persons_given_their_scores(fits, name):
+    fit = fits(name)
+    psi = fit.psi + 0.1
+    scores = fit.objective.person_scores(psi)
+    np.testing.assert_allclose(scores.sum(axis=0), fit.objective.value_and_grad(psi)[1], atol=1e-8)
+    extreme = np.isin(np.bincount(fit.design.obs_person, fit.design.y), [0, 24])
+    assert not scores[extreme].any()
+    person = np.flatnonzero(~extreme)[5]
+    alone = fit.likelihood.bind(fit.model, of_persons(fit.design, [person]), fit.restriction)
+    np.testing.assert_allclose(scores[person], alone.value_and_grad(psi)[1], atol=1e-8)
+    assert np.linalg.matrix_rank(fit.covariance("sandwich")) == fit.n_params
 
 
 def test_pairs_of_the_same_persons_double_the_variance(va):

@@ -36,12 +36,13 @@ ORDER = [
     "optimisers",
     "fit",
     "refits forecasts",
-    "difficulty items scores inference predictions new_items robust variance",
+    "difficulty items scores inference predictions new_items robust simulation variance",
     "hypotheses",
     "assumptions densities",
     "doors",
     "models categories outcomes joint explanatory datasets plots report",
-    "dif proportionality splits treatment validation",
+    "dif profiles proportionality resampling splits treatment validation",
+    "limits",
     "__init__",  # the public names
     "demo",  # written with the public names
     "cli",  # runs the demo
@@ -54,7 +55,7 @@ INSIDE = {
     **dict.fromkeys(("ability", "carry", "incidence", "polynomials"), 0),
     **dict.fromkeys(("cells", "testlets"), 1),
     "base": 2,
-    **dict.fromkeys(("canonical", "arrowhead"), 2),
+    **dict.fromkeys(("canonical", "arrowhead", "booklets"), 2),
     **dict.fromkeys(("table", "joint"), 3),
     **dict.fromkeys(("laplace", "quadrature", "prior", "inner", "conditional"), 4),
     **dict.fromkeys(("curves", "category_curves"), 4),

@@ -158,8 +158,8 @@ class Objective(abc.ABC):
             ValueError: where the log-likelihood is no sum over persons, or its parts are not known.
         """
         raise ValueError(
-            "This likelihood has no scores of single persons; they are known where persons alone "
-            "are integrated: likelihood=eirt.Quadrature()."
+            "This likelihood has no scores of single persons; there are some with "
+            "likelihood=eirt.Quadrature() or eirt.Conditional()."
         )
 
     def errors(self, psi: np.ndarray) -> dict[str, float]:

@@ -4,26 +4,30 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import NamedTuple
 
 import jax
 import jax.numpy as jnp
 import numpy as np
-from jaxtyping import Array, Bool, Float, Int
+from jaxtyping import Array, Float
 
 from eirt._compiled import compiled
 from eirt._symmetric import log_symmetric, score_information
 from eirt.design import Design
 from eirt.errors import DataError, listing
-from eirt.extras import categories
 from eirt.likelihood.base import Likelihood, Moments, Objective
+from eirt.likelihood.booklets import (
+    Booklets,
+    booklets,
+    highest,
+    informative,
+    linked_cells,
+    named_sets,
+)
 from eirt.likelihood.cells import Data, cell_parameters
-from eirt.likelihood.incidence import grouped
 from eirt.model import Model, parameter_names
 from eirt.responses import ABSENT, Adjacent, Bernoulli
 from eirt.restrictions import Restriction, restrict, unrestricted
 
-BAND = 256  # scores that are summed at one ability: beyond, chances underflow
 SAME = 1e-9  # of one, between the cosine of a direction and one
 
 
@@ -93,64 +97,6 @@ def _require_rasch(model: Model, design: Design) -> None:
         )
 
 
-class Booklets(NamedTuple):
-    """Persons by the cells that they answered: all that is needed of them.
-
-    Long tests are cut into bands of scores.
-
-    Attributes:
-        cells: cells of each booklet, padded with the number of cells.
-        counts: how many persons have each score.
-        observed: responses in each category above the lowest, by cell.
-    """
-
-    cells: Int[np.ndarray | Array, "B n"]
-    counts: Float[np.ndarray | Array, "B S"]
-    observed: Float[np.ndarray | Array, "C c"]
-
-
-def informative(model: Model, design: Design) -> Bool[np.ndarray, " N"]:
-    """Return which persons have neither the lowest nor the highest score that they could have.
-
-    Raises:
-        DataError: if there are none.
-    """
-    top = _highest(model, design)[design.obs_cell]
-    score = np.bincount(design.obs_person, design.y, minlength=len(design.persons))
-    highest = np.bincount(design.obs_person, top, minlength=len(design.persons))
-    found = (score > 0) & (score < highest)
-    if not found.any():
-        raise DataError(
-            f"Every person has the lowest or the highest score of {design.response!r}: given "
-            "these, responses say nothing about items."
-        )
-    return found
-
-
-def _highest(model: Model, design: Design) -> Int[np.ndarray, " C"]:
-    """Return the highest category of each cell."""
-    sizes = np.array(categories(design, model.aux_by_item))
-    return (sizes[design.cell_item] if model.aux_by_item else np.full(len(design.x), sizes[0])) - 1
-
-
-def booklets(model: Model, design: Design) -> Booklets:
-    """Group persons by what they answered, and count scores."""
-    telling = informative(model, design)
-    n_cells, steps = len(design.x), design.n_categories - 1
-    score = np.bincount(design.obs_person, design.y).astype(int)[telling]
-    answered = grouped(design.obs_person, len(design.persons))[telling]
-    answered = np.sort(np.append(design.obs_cell, n_cells)[answered], axis=1)
-    keys = np.column_stack([answered, score // BAND])
-    every, booklet = np.unique(keys, axis=0, return_inverse=True)
-    cells = every[:, :-1].astype(np.int32)
-    counts = np.zeros((len(every), cells.shape[1] * steps + 1))
-    np.add.at(counts, (booklet.ravel(), score), 1.0)
-    observed = np.zeros((n_cells, steps + 1))
-    some = telling[design.obs_person]
-    np.add.at(observed, (design.obs_cell[some], design.y[some].astype(int)), 1.0)
-    return Booklets(cells, counts, observed[:, 1:])
-
-
 def _undetermined(model: Model, design: Design, restriction: Restriction) -> int | None:
     """Return the parameter to fix so that items have an origin, None where they have one.
 
@@ -160,11 +106,11 @@ def _undetermined(model: Model, design: Design, restriction: Restriction) -> int
         DataError: if persons do not link all items.
     """
     steps = design.n_categories - 1
-    there = np.arange(1, steps + 1) <= _highest(model, design)[:, None]
+    there = np.arange(1, steps + 1) <= highest(model, design)[:, None]
     full = restriction.full(np.zeros(restriction.select.shape[1]))
     slopes = _derivative(model, steps, full, Data.of(design, unrestricted(len(full))))
     moving = np.asarray(slopes)[there.ravel()] @ restriction.select
-    linked = _linked(model, design)
+    linked = linked_cells(model, design)
     sets = linked[:, None] == np.arange(linked.max() + 1)
     level = np.kron(sets, np.arange(1.0, steps + 1)[:, None])[there.ravel()]
     basis, upper = np.linalg.qr(moving)
@@ -174,8 +120,8 @@ def _undetermined(model: Model, design: Design, restriction: Restriction) -> int
     if free > 1:
         raise DataError(
             f"The items fall into {linked.max() + 1} sets that nobody links whose score is "
-            f"neither the lowest nor the highest: {_sets(design, linked)}. Keep one set, or use "
-            "likelihood=eirt.Quadrature()."
+            f"neither the lowest nor the highest: {named_sets(design, linked)}. Keep one set, or "
+            "use likelihood=eirt.Quadrature()."
         )
     if free == 0:
         return None
@@ -184,24 +130,6 @@ def _undetermined(model: Model, design: Design, restriction: Restriction) -> int
     places = first[source >= 0][direction > SAME * direction.max()]
     intercept = [p for p in places if p < model.n_fixed and design.x_names[p] == "(Intercept)"]
     return int([*intercept, *places][0])
-
-
-def _linked(model: Model, design: Design) -> Int[np.ndarray, " C"]:
-    """Return numbers that cells share where persons with telling scores link them."""
-    import scipy.sparse
-
-    some = informative(model, design)[design.obs_person]
-    places = design.obs_person[some], design.obs_cell[some]
-    shape = (len(design.persons), len(design.x))
-    answered = scipy.sparse.coo_array((np.ones(some.sum()), places), shape).tocsr()
-    return scipy.sparse.csgraph.connected_components(answered.T @ answered, directed=False)[1]
-
-
-def _sets(design: Design, linked: np.ndarray) -> str:
-    names = np.asarray(design.items if design.item else np.arange(len(linked)), object)
-    items = names[design.cell_item] if design.item else names
-    sets = [dict.fromkeys(items[linked == k]) for k in range(min(linked.max() + 1, 3))]
-    return " | ".join(listing(some, 3) for some in sets)
 
 
 class ConditionalObjective(Objective):
@@ -227,6 +155,22 @@ class ConditionalObjective(Objective):
         full = self.restriction.full(psi)
         found = _information(self.model, self.steps, full, self.whole, self.booklets)
         return self.restriction.collect(np.asarray(found))
+
+    def person_scores(self, psi: np.ndarray) -> Float[np.ndarray, "N P"]:
+        import scipy.sparse
+
+        full, design = self.restriction.full(psi), self.design
+        telling = informative(self.model, design)
+        some = telling[design.obs_person] & (design.y > 0)
+        places = design.obs_cell[some] * self.steps + design.y[some].astype(int) - 1
+        shape = (len(telling), len(design.x) * self.steps)
+        at = design.obs_person[some], places
+        answered = scipy.sparse.coo_array((np.ones(some.sum()), at), shape).tocsr()
+        slopes = np.asarray(_derivative(self.model, self.steps, full, self.whole))
+        expected = _expected(self.model, self.steps, full, self.whole, self.booklets)
+        scores = answered @ slopes
+        scores[telling] -= np.asarray(expected).T
+        return scores @ self.restriction.select
 
     def moments(self, psi: np.ndarray) -> Moments:
         raise DataError(
@@ -259,16 +203,32 @@ def _value_and_grad(
 ) -> tuple[Array, Array]:
     def value(at: Array) -> Array:
         weights = _log_weights(model, steps, at, data)
-        padded = _padded(weights)
-
-        def one(booklet: tuple[Array, Array]) -> Array:
-            cells, counts = booklet
-            return counts @ log_symmetric(padded[cells], counts)
-
-        each = jax.lax.map(one, (who.cells, who.counts))
-        return jnp.sum(who.observed * weights) - jnp.sum(each)
+        return jnp.sum(who.observed * weights) - jnp.sum(who.counts * _log_gamma(weights, who))
 
     return jax.value_and_grad(value)(full)
+
+
+def _log_gamma(weights: Float[Array, "C c"], who: Booklets) -> Float[Array, "B S"]:
+    """Return the symmetric functions of every booklet."""
+    padded = _padded(weights)
+
+    def one(booklet: tuple[Array, Array]) -> Array:
+        cells, counts = booklet
+        return log_symmetric(padded[cells], counts)
+
+    return jax.lax.map(one, (jnp.asarray(who.cells), jnp.asarray(who.counts)))
+
+
+@compiled(0, 1)
+def _expected(
+    model: Model, steps: int, full: Array, data: Data, who: Booklets
+) -> Float[Array, "P T"]:
+    """Return what each person's score leads to expect of the statistics of parameters."""
+
+    def log_gamma(at: Array) -> Array:
+        return _log_gamma(_log_weights(model, steps, at, data), who)[who.of_person, who.score]
+
+    return jax.lax.map(lambda along: jax.jvp(log_gamma, (full,), (along,))[1], jnp.eye(full.size))
 
 
 def _padded(weights: Float[Array, "C c"]) -> Float[Array, "D c"]:

@@ -18,6 +18,7 @@ from eirt.likelihood.base import Likelihood, Moments, Objective, Terms
 from eirt.likelihood.canonical import Canonical
 from eirt.likelihood.carry import Direct
 from eirt.likelihood.cells import Data, cell_parameters, flatten, on_common_scale, person_prior
+from eirt.likelihood.incidence import incidence, nearly_complete
 from eirt.likelihood.table import (
     MAX_NODES,
     WIDER,
@@ -124,9 +125,10 @@ class QuadratureObjective(Objective):
 
     def person_scores(self, psi: np.ndarray) -> np.ndarray:
         full = self.restriction.full(psi)
-        found = _person_scores(self.model, full, self.whole, self.who, self.grid)
-        each = by_each(self.who, found.T, len(self.design.persons))
-        return each @ self.restriction.select
+        # persons whose scores differ may have been counted as one, with the same posterior
+        who = incidence(self.design, nearly_complete(self.design))
+        found = _person_scores(self.model, full, self.whole, who, self.grid)
+        return np.asarray(found).T @ self.restriction.select
 
     def errors(self, psi: np.ndarray) -> dict[str, float]:
         nodes = finer_nodes(self.nodes, self.model.dimension)
