@@ -51,7 +51,7 @@ def covariance(
     >>> import eirt
     >>> fit = eirt.rasch(eirt.load("lsat7"), wide=True)
     >>> round(float(covariance(fit, "sandwich").iloc[0, 0]), 4)
-    0.0029
+    0.0099
     """
     import pandas as pd
 
