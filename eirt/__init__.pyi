@@ -11,6 +11,7 @@ from .joint import joint_rt
 from .likelihood import (
     AdaptiveQuadrature,
     Beta,
+    Conditional,
     Laplace,
     LogNormal,
     Nested,
@@ -43,6 +44,8 @@ from .responses import (
     ZeroInflated,
 )
 from .results import Fit
+from .simulation import simulate
+from .splits import SplitTest, andersen
 from .treatment import il_hte
 from .validation import CrossValidation, cross_validate
 from .variance import explained_variance
@@ -59,6 +62,7 @@ __all__ = [
     "BetaProportion",
     "Binomial",
     "Certificate",
+    "Conditional",
     "ConvergenceWarning",
     "CrossValidation",
     "Cumulative",
@@ -82,8 +86,10 @@ __all__ = [
     "QuasiNewton",
     "Reduced",
     "Sequential",
+    "SplitTest",
     "Tobit",
     "ZeroInflated",
+    "andersen",
     "bifactor",
     "compare",
     "cross_validate",
@@ -112,5 +118,6 @@ __all__ = [
     "one_pl",
     "proportional_odds",
     "rasch",
+    "simulate",
     "two_pl",
 ]

@@ -101,7 +101,7 @@ def merged_cells(
     return combine(pd.DataFrame(dict(enumerate(columns))), range(len(columns)))
 
 
-def distinct_rows(cell: np.ndarray, y: np.ndarray) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+def rows_of(cell: np.ndarray, y: np.ndarray) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
     """Return the distinct (cell, response) pairs, sorted, and the pair of each observation."""
     import pandas as pd
 

@@ -59,6 +59,8 @@ def thetas(fit: Fit) -> list[np.ndarray]:
 @double_precision
 def variance_components(fit: Fit) -> list[tuple]:
     """Return a row per standard deviation and per correlation, with delta-method errors."""
+    if fit.likelihood.conditional:  # nothing is assumed of abilities
+        return []
     vcov = fit.vcov.to_numpy()
     rows = []
     for effect, term, places in zip(fit.model.effects, fit.design.terms, thetas(fit), strict=True):

@@ -14,9 +14,9 @@ from eirt.cells import (
     cell_columns,
     cells_by,
     columns_of,
-    distinct_rows,
     merged_cells,
     person_columns_of,
+    rows_of,
 )
 from eirt.coding import given_values
 from eirt.factors import constant_within, factor_codes, first_of
@@ -268,7 +268,7 @@ def build(
     merged = merged_cells([x, values], terms, parts, obs_item[first])
     kept = first_of(merged)
     first, cell, x = first[kept], merged[cell], x[kept]
-    row_cell, row_y, obs_row = distinct_rows(cell, y)
+    row_cell, row_y, obs_row = rows_of(cell, y)
     return Design(
         response=response,
         labels=labels,

@@ -96,7 +96,7 @@ def identified(items: Calibration, origin: str, own: Int[Array, " own"]) -> Cali
 
 
 @double_precision
-def difficulty(fit: Fit, identification: str = "ability", scale: str = "model") -> pd.DataFrame:
+def difficulty(fit: Fit, identification: str | None = None, scale: str = "model") -> pd.DataFrame:
     """Return each item's difficulty and discrimination with delta-method standard errors.
 
         b = -easiness / slope,   a = slope;   b_c = (threshold_c - easiness) / slope
@@ -109,7 +109,8 @@ def difficulty(fit: Fit, identification: str = "ability", scale: str = "model") 
         fit: a fit with items.
         identification: the origin: "ability" (mean ability 0; of persons whose covariates are
             zero, where the model has covariates of persons), "items" (mean difficulty 0), or the
-            name of an item (its difficulty 0).
+            name of an item (its difficulty 0). By default "ability", or "items" where the
+            likelihood is conditional and knows no mean of ability.
         scale: the unit: "model" (as fitted: Rasch slopes 1, 1PL and 2PL sd(ability) 1),
             "standard" (sd of ability 1: a Rasch fit reads as 1PL), "rasch" (mean slope 1: a 1PL
             fit reads as Rasch).
@@ -120,7 +121,8 @@ def difficulty(fit: Fit, identification: str = "ability", scale: str = "model") 
         and sd of ability on that scale.
 
     Raises:
-        ValueError: for an unknown identification or scale, or slopes of several dimensions.
+        ValueError: for an unknown identification or scale, slopes of several dimensions, or a
+            scale of ability where the likelihood is conditional.
 
     Source: Embretson & Reise (2000), chapter 6; delta method: van der Vaart (1998), chapter 3.
 
@@ -132,6 +134,13 @@ def difficulty(fit: Fit, identification: str = "ability", scale: str = "model") 
     np.float64(1.01)
     """
     names = fit.design.items
+    if identification is None:
+        identification = "items" if fit.likelihood.conditional else "ability"
+    if fit.likelihood.conditional and (identification == "ability" or scale == "standard"):
+        raise ValueError(
+            f"{fit.name} is conditional on scores: it knows neither mean nor sd of ability; choose "
+            "identification='items' and scale='model', or likelihood=eirt.Quadrature()."
+        )
     known = [*ORIGINS, *map(str, names)]
     if scale not in SCALES:
         raise ValueError(

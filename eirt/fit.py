@@ -56,6 +56,8 @@ def fit(
         The fit, with its certificate. A fit that did not converge warns.
     """
     names = parameter_names(model, design)
+    if likelihood is not None:
+        anchors = likelihood.settle(model, design, anchors or {})
     restriction = restrict(names, anchors)
     full = start_values(model, design) if start is None else start
     full = restriction.full(restriction.free(full))

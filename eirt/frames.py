@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import pathlib
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -239,3 +239,41 @@ def drop_missing_covariates(
     if gaps.all():
         raise DataError("No row is left once rows with a missing covariate are dropped.")
     return frame[~gaps], {"rows with a missing covariate": int(gaps.sum())}
+
+
+def values_of(persons: np.ndarray, name: str, given: Any, data: Any = None) -> np.ndarray:
+    """Return what is given of each person: None for those of whom nothing is.
+
+    Args:
+        persons: their labels.
+        name: the person column.
+        given: a column of `data`, a mapping from labels, or a value for each person.
+        data: the frame with that column, one value for each person.
+
+    Raises:
+        DataError: if a column varies within a person, or there is not a value for each.
+    """
+    import pandas as pd
+
+    if isinstance(given, str):
+        frame = to_pandas(data)
+        require_columns(frame, [name, given], "persons and groups")
+        pairs = pd.DataFrame({"person": frame[name], "value": frame[given]})
+        pairs = pairs.dropna().drop_duplicates()
+        twice = pairs.loc[pairs["person"].duplicated(), "person"]
+        if len(twice):
+            raise DataError(
+                f"The column {given!r} varies within {name} ({listing(twice.unique())}); groups "
+                "of persons need one value each."
+            )
+        given = dict(zip(pairs["person"], pairs["value"], strict=True))
+    if isinstance(given, Mapping | pd.Series):
+        known = {str(label): value for label, value in given.items()}
+        return np.array([known.get(str(label)) for label in persons], object)
+    values = np.asarray(given, object)
+    if values.shape != persons.shape:
+        raise DataError(
+            f"Groups of shape {values.shape} are given, and there are {len(persons)} persons: give "
+            "one for each of fit.design.persons, or a mapping from persons to groups."
+        )
+    return values

@@ -24,22 +24,27 @@ def compare(*fits: Fit) -> pd.DataFrame:
 
         chi2 = 2 (log L_larger - log L_smaller)
 
-    Each fit is tested against the largest earlier one that it contains. One added variance (and
-    its covariances) is tested by the even mixture of chi-squares that holds at the boundary; so is
-    a parameter at whose bound one family is another (negative binomial against Poisson).
+    Each fit is tested against the largest earlier one that it contains. Conditional
+    log-likelihoods are of other data than marginal ones, the responses given scores: where both
+    occur, the column `kind` says which are which, and only those of a kind compare.
+
+    One added variance (and its covariances) is tested by the even mixture of chi-squares that
+    holds at the boundary; so is a parameter at whose bound one family is another (negative binomial
+    against Poisson).
 
     Args:
         fits: two fits or more.
 
     Returns:
-        A row per fit, smallest first: model, likelihood, n_params, loglik, aic, bic; against,
-        chi2, df, p (empty where no earlier fit is nested in it).
+        A row per fit, smallest first: model, likelihood, n_params, loglik, aic, bic, sabic
+        (Schwarz' criterion with (n + 2) / 24 in the place of n); against, chi2, df, p (empty where
+        no earlier fit is nested in it).
 
     Raises:
         ValueError: with fewer than two fits.
         DataError: if the fits are to different responses.
 
-    Source: Self & Liang (1987); Stram & Lee (1994) for the mixture.
+    Source: Self & Liang (1987); Stram & Lee (1994) for the mixture; Sclove (1987) for sabic.
 
     >>> import eirt
     >>> lsat = eirt.load("lsat7")
@@ -65,10 +70,14 @@ def compare(*fits: Fit) -> pd.DataFrame:
             "loglik": fit.loglik,
             "aic": fit.aic,
             "bic": fit.bic,
+            "sabic": fit.bic - fit.n_params * np.log(24 * fit.n_obs / (fit.n_obs + 2)),
+            "kind": "conditional" if fit.likelihood.conditional else "marginal",
         }
         inside = [other for other in order[:place] if nested_in(other, fit)]
         rows.append(row | (likelihood_ratio(inside[-1], fit) if inside else {}))
-    columns = ["model", "likelihood", "n_params", "loglik", "aic", "bic"]
+    columns = ["model", "likelihood", "n_params", "loglik", "aic", "bic", "sabic"]
+    if len({row["kind"] for row in rows}) > 1:
+        columns.append("kind")
     table = pd.DataFrame(rows, columns=[*columns, "against", "chi2", "df", "p"])
     return table.astype({"df": "Int64"})
 
@@ -128,6 +137,8 @@ def nested_in(small: Fit, large: Fit) -> bool:
         some = np.unique(cells, axis=1, return_index=True)[1]
         here, there = here[some], there[some]
     (a, known), (b, known_there) = _fixed_rows(small, here), _fixed_rows(large, there)
+    if large.likelihood.conditional:  # abilities take over what is the same for all
+        b = np.column_stack([b, np.ones(len(b))])
     a = np.column_stack([a, known - known_there])
     residual = a - b @ np.linalg.lstsq(b, a, rcond=None)[0]
     if np.abs(residual).max(initial=0.0) > 1e-8:

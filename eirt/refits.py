@@ -1,23 +1,72 @@
-"""The same responses under another item side: items without features, or items that are free."""
+"""Refits: without features, with items that are free, or to other persons or responses."""
 
 from __future__ import annotations
 
 import dataclasses
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 
 import numpy as np
 
 from eirt._config import double_precision
 from eirt.design import Design
 from eirt.effects import STEEP, Effect
-from eirt.errors import DataError, listing
+from eirt.errors import DataError, listing, nearest
 from eirt.extras import origin_names
 from eirt.fit import fit as fit_model
+from eirt.identification import identify
+from eirt.likelihood import Likelihood, Prior
 from eirt.model import parameter_names, part_sizes
 from eirt.parts import Part
 from eirt.results import Fit
 from eirt.tables import of_items
 from eirt.terms import Term
+
+
+def on_design(fit: Fit, design: Design, name: str, start: np.ndarray | None = None) -> Fit:
+    """Refit the model to other persons, items or responses, on the grid that was used in the end.
+
+    Restrictions and priors stay; categories that an item now lacks have no parameter.
+
+    Args:
+        fit: the fit.
+        design: a design made from its own; see `eirt.samples`.
+        name: what to call the fit.
+        start: full starting vector.
+    """
+    model = dataclasses.replace(
+        fit.model,
+        n_fixed=len(design.x_names),
+        n_items=max(len(design.items), 1),
+        parts=part_sizes(design),
+        ability_places=design.ability_places,
+    )
+    known = identify(design, model.response, model.aux_by_item)
+    return fit_model(
+        model,
+        design,
+        grid_of(fit),
+        name=name,
+        anchors=known | anchors_of(fit, parameter_names(model, design)),
+        priors=priors_of(fit),
+        start=start,
+        progress=False,
+        check=False,
+    )
+
+
+def grid_of(fit: Fit) -> Likelihood:
+    """Return the likelihood with the nodes that were used in the end."""
+    return getattr(fit.objective.unpenalised, "choice", fit.likelihood)
+
+
+def priors_of(fit: Fit) -> dict[str, Prior]:
+    """Return the priors of a fit by parameter name."""
+    source = np.asarray(fit.restriction.source)
+    return {
+        fit.names[int(np.argmax(source == place))]: prior
+        for prior, places in fit.objective.priors
+        for place in places
+    }
 
 
 @double_precision
@@ -159,18 +208,36 @@ def _refit(
         parts=part_sizes(design),
         ability_places=design.ability_places,
     )
-    crossed = any(not effect.local for effect in effects)
+    kept = fit.likelihood.conditional or any(not effect.local for effect in effects)
     return fit_model(
         model,
         design,
-        fit.likelihood if crossed else None,
+        fit.likelihood if kept else None,
         name=name,
-        anchors=_kept(fit, parameter_names(model, design)) | dict(anchors),
+        anchors=anchors_of(fit, parameter_names(model, design)) | dict(anchors),
         check=False,
     )
 
 
-def _kept(fit: Fit, names: tuple[str, ...]) -> dict[str, float | str]:
+def free_names(fit: Fit, asked: str | Sequence[str] | None = None) -> list[str]:
+    """Return the names of free parameters, all (the first of each tied set) or those asked for.
+
+    Raises:
+        ValueError: if a name is no parameter, or one that is fixed.
+    """
+    source, first = np.unique(np.asarray(fit.restriction.source), return_index=True)
+    if asked is None:
+        return [fit.names[place] for place in np.sort(first[source >= 0])]
+    names = [asked] if isinstance(asked, str) else list(asked)
+    for name in names:
+        if name not in fit.names:
+            raise ValueError(f"There is no parameter {name!r}.{nearest(name, fit.names)}")
+        if np.asarray(fit.restriction.source)[fit.names.index(name)] < 0:
+            raise ValueError(f"{name!r} is fixed: it has no interval.")
+    return names
+
+
+def anchors_of(fit: Fit, names: tuple[str, ...]) -> dict[str, float | str]:
     """Return the restrictions of the fit among these parameters."""
     source = np.asarray(fit.restriction.source)
     anchors: dict[str, float | str] = {}

@@ -231,6 +231,8 @@ def _levels(fit: Fit) -> str:
 def _likelihood(fit: Fit) -> dict[str, str]:
     """Say which likelihood was maximised, its estimated error, and its value."""
     said = fit.likelihood.name
+    if fit.likelihood.conditional:
+        said += f"; {_unheard(fit)} persons with the lowest or highest score say nothing of items"
     if fit.model.dimension and hasattr(fit.likelihood, "nodes"):
         said += f", {_nodes(fit)}"
     certificate = fit.certificate
@@ -241,13 +243,19 @@ def _likelihood(fit: Fit) -> dict[str, str]:
         spread = certificate.laplace_error_se
         margin = "" if spread is None else f" ± {spread:.1g}"
         errors.append(f"Laplace error {certificate.laplace_error:.2g}{margin}")
-    if not errors and fit.model.effects:
+    if not errors and fit.model.effects and not fit.likelihood.conditional:
         errors.append("error not computed; call fit.check()")
     return {
         "Likelihood": "; ".join([said, *errors]),
         "Fit": f"log-likelihood {fit.loglik:.4f}, AIC {fit.aic:.2f}, BIC {fit.bic:.2f}, "
         f"{fit.n_params} parameters",
     }
+
+
+def _unheard(fit: Fit) -> int:
+    """Return how many persons have no part in a conditional likelihood."""
+    bound: Any = fit.objective.unpenalised
+    return bound.extreme
 
 
 def _nodes(fit: Fit) -> str:

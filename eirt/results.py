@@ -10,6 +10,7 @@ import numpy as np
 
 from eirt import components, tables
 from eirt._config import double_precision
+from eirt.answers import Answers
 from eirt.certificate import Certificate, at_bounds
 from eirt.design import Design
 from eirt.errors import ConvergenceWarning, DataError, listing, warn_caller
@@ -27,7 +28,7 @@ if TYPE_CHECKING:
 
 
 @dataclass(frozen=True, eq=False)
-class Fit(Scored):
+class Fit(Scored, Answers):
     """A fitted model. Tables are data frames; `summary()` prints them.
 
     Attributes:
@@ -263,7 +264,7 @@ class Fit(Scored):
 
     # ---- answers (each lives in its own room) ----------------------------------------------
 
-    def difficulty(self, identification: str = "ability", scale: str = "model") -> pd.DataFrame:
+    def difficulty(self, identification: str | None = None, scale: str = "model") -> pd.DataFrame:
         """Return item difficulties b = -easiness / slope; see `eirt.difficulty.difficulty`."""
         from eirt.difficulty import difficulty
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+import statistics
 from collections.abc import Callable
 from typing import TYPE_CHECKING, NamedTuple
 
@@ -52,8 +53,17 @@ class ItemParameters(NamedTuple):
     derivative: Float[np.ndarray, "n F"]
 
 
-def wald(estimate: np.ndarray, se: np.ndarray) -> pd.DataFrame:
-    """Return estimate, se, z, p (two-sided) and 95% limits.
+def quantile(level: float) -> float:
+    """Return where the normal distribution reaches (1 + level) / 2.
+
+    >>> round(quantile(0.95), 4)
+    1.96
+    """
+    return QUANTILE if level == LEVEL else statistics.NormalDist().inv_cdf((1 + level) / 2)
+
+
+def wald(estimate: np.ndarray, se: np.ndarray, level: float = LEVEL) -> pd.DataFrame:
+    """Return estimate, se, z, p (two-sided) and limits, 95% by default.
 
     >>> wald(np.array([1.96]), np.array([1.0])).round(3)["p"][0]
     np.float64(0.05)
@@ -62,7 +72,7 @@ def wald(estimate: np.ndarray, se: np.ndarray) -> pd.DataFrame:
 
     with np.errstate(divide="ignore", invalid="ignore"):
         z = np.where(se == 0, np.nan, estimate / se)  # fixed at a value: nothing to test
-    half = QUANTILE * se
+    half = quantile(level) * se
     return pd.DataFrame(
         {
             "estimate": estimate,
@@ -158,8 +168,8 @@ def item_parameters(fit: Fit) -> ItemParameters:
 
     Random residuals of items are at their modes.
     """
-    items, others = _item_cells(fit), jnp.asarray(fit.moments.others)
-    described = _described(fit.model, jnp.asarray(fit.full), others, items)
+    items, others = _item_cells(fit), fit.moments.others if fit.model.n_global else np.zeros(0)
+    described = _described(fit.model, jnp.asarray(fit.full), jnp.asarray(others), items)
     values, by_full, by_others = map(np.asarray, described)
     derivative, covariance = propagate(fit, by_full, by_others)
     n = len(items.item)

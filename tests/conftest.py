@@ -28,6 +28,8 @@ RECIPES = {
     "rasch": lambda va: eirt.rasch(va, **COLUMNS),
     "1pl": lambda va: eirt.one_pl(va, **COLUMNS),
     "2pl": lambda va: eirt.two_pl(va, **COLUMNS),
+    "rasch_cml": lambda va: eirt.rasch(va, likelihood=eirt.Conditional(), **COLUMNS),
+    "lltm_cml": lambda va: eirt.lltm(va, f"~ {FEATURES}", likelihood=eirt.Conditional(), **COLUMNS),
     "lltm": lambda va: eirt.lltm(va, f"~ {FEATURES}", **COLUMNS),
     "lltm_probit": lambda va: eirt.lltm(
         va, f"~ {FEATURES}", family=eirt.Bernoulli("probit"), **COLUMNS

@@ -2,6 +2,7 @@
 
 from eirt.likelihood.adaptive import AdaptiveQuadrature
 from eirt.likelihood.base import Likelihood, Objective
+from eirt.likelihood.conditional import Conditional
 from eirt.likelihood.laplace import Laplace
 from eirt.likelihood.nested import Nested
 from eirt.likelihood.prior import Beta, LogNormal, Normal, Prior
@@ -11,6 +12,7 @@ from eirt.likelihood.reduced import Reduced
 __all__ = [
     "AdaptiveQuadrature",
     "Beta",
+    "Conditional",
     "Laplace",
     "Likelihood",
     "LogNormal",

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import abc
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, NamedTuple
 
@@ -97,6 +97,7 @@ class Objective(abc.ABC):
 
     exact_information = False
     scale: Float[np.ndarray, "P P"] | None = None  # about the covariance of the estimates
+    priors: tuple = ()  # pairs of a prior and the places of its parameters among the free ones
 
     def __init__(self, model: Model, design: Design, data: Data):
         self.model = model
@@ -158,6 +159,17 @@ class Objective(abc.ABC):
     def moments(self, psi: np.ndarray) -> Moments:
         """Return the posterior of the random effects."""
 
+    def person_scores(self, psi: np.ndarray) -> Float[np.ndarray, "N P"]:
+        """Return the gradient of each person's log-likelihood.
+
+        Raises:
+            ValueError: where the log-likelihood is no sum over persons, or its parts are not known.
+        """
+        raise ValueError(
+            "This likelihood has no scores of single persons; there are some with "
+            "likelihood=eirt.Quadrature() or eirt.Conditional()."
+        )
+
     def errors(self, psi: np.ndarray) -> dict[str, float]:
         """Return the estimated errors of the approximation, by name."""
         return {}
@@ -173,7 +185,14 @@ class Objective(abc.ABC):
 
 @dataclass(frozen=True)
 class Likelihood(abc.ABC):
-    """How the random effects are eliminated: a choice of a fit, not yet bound to data."""
+    """How the random effects are eliminated: a choice of a fit, not yet bound to data.
+
+    Attributes:
+        conditional: whether persons are conditioned on, not integrated: a likelihood of other
+            data, the responses given scores.
+    """
+
+    conditional = False
 
     @property
     def name(self) -> str:
@@ -184,6 +203,12 @@ class Likelihood(abc.ABC):
     def rougher(self) -> Likelihood | None:
         """A likelihood that is far cheaper, whose maximum is close: where to start."""
         return None
+
+    def settle(
+        self, model: Model, design: Design, anchors: Mapping[str, float | str]
+    ) -> Mapping[str, float | str]:
+        """Return the anchors, with those of parameters that this likelihood leaves undetermined."""
+        return anchors
 
     @abc.abstractmethod
     def bind(self, model: Model, design: Design, restriction: Restriction) -> Objective:

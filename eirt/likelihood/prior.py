@@ -163,6 +163,9 @@ class PenalisedObjective(Objective):
     def moments(self, psi: np.ndarray) -> Moments:
         return self.inner.moments(psi)
 
+    def person_scores(self, psi: np.ndarray) -> np.ndarray:
+        return self.inner.person_scores(psi)
+
     def errors(self, psi: np.ndarray) -> dict[str, float]:
         return self.inner.errors(psi)
 

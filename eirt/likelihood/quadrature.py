@@ -18,7 +18,7 @@ from eirt.likelihood.base import Likelihood, Moments, Objective, Terms
 from eirt.likelihood.canonical import Canonical
 from eirt.likelihood.carry import Direct
 from eirt.likelihood.cells import Data, cell_parameters, flatten, on_common_scale, person_prior
-from eirt.likelihood.incidence import thinned
+from eirt.likelihood.incidence import incidence, nearly_complete, thinned
 from eirt.likelihood.table import (
     MAX_NODES,
     WIDER,
@@ -36,7 +36,7 @@ from eirt.model import Model
 from eirt.restrictions import Restriction, unrestricted
 
 if TYPE_CHECKING:
-    from jaxtyping import Array
+    from jaxtyping import Array, Float
 
 SAMPLE = 1000, 5  # persons whose information leads a search: at least, and per parameter
 MOST_SAMPLED = 0.25  # of all persons: else the information of all is as good
@@ -137,6 +137,13 @@ class QuadratureObjective(Objective):
         )
         return Moments(mean, covariance, np.zeros(0), np.zeros((0, 0)))
 
+    def person_scores(self, psi: np.ndarray) -> np.ndarray:
+        full = self.restriction.full(psi)
+        # persons whose scores differ may have been counted as one, with the same posterior
+        who = incidence(self.design, nearly_complete(self.design))
+        found = _person_scores(self.model, full, self.whole, who, self.grid)
+        return np.asarray(found).T @ self.restriction.select
+
     def errors(self, psi: np.ndarray) -> dict[str, float]:
         nodes = finer_nodes(self.nodes, self.model.dimension)
         if self.model.dimension == 0 or nodes is None:
@@ -166,6 +173,19 @@ def _value_and_grad(
     model: Model, psi: Array, data: Data, who: Incidence, grid: Grid
 ) -> tuple[Array, Array]:
     return jax.value_and_grad(_value, 1)(model, psi, data, who, grid)
+
+
+@compiled(0)
+def _person_scores(
+    model: Model, psi: Array, data: Data, who: Incidence, grid: Grid
+) -> Float[Array, "P N"]:
+    """Return the derivative of each person's log-likelihood, a parameter at a time."""
+
+    def loglik(at: Array) -> Array:
+        full = data.restriction.expand(at)
+        return posterior(model, full, data, who, grid, jnp.zeros(0)).loglik
+
+    return jax.lax.map(lambda along: jax.jvp(loglik, (psi,), (along,))[1], jnp.eye(psi.size))
 
 
 @compiled(0, 1)

@@ -16,9 +16,9 @@ from eirt._math import (
     cholesky,
     cholesky_solve,
     gauss_hermite_grid,
-    newton_mode,
     upper_solve,
 )
+from eirt._modes import newton_mode
 from eirt.model import CellParameters, Model
 from eirt.responses import Response
 from eirt.scores.answers import Answers

@@ -1,0 +1,88 @@
+"""What a fit answers about its parameters and in simulations: each lives in its own room."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from typing import TYPE_CHECKING, Any, Literal, cast
+
+if TYPE_CHECKING:
+    import pandas as pd
+
+    from eirt.resampling import Bootstrap
+    from eirt.results import Fit
+
+
+class Answers:
+    """Inference from a fit: covariances, tests, intervals, functions of parameters, simulation."""
+
+    @property
+    def _fit(self) -> Fit:
+        return cast("Fit", self)
+
+    def covariance(
+        self, kind: str = "observed", cluster: Any = None, data: Any = None
+    ) -> pd.DataFrame:
+        """Return the covariance of the estimates; see `eirt.robust.covariance`."""
+        from eirt.robust import covariance
+
+        return covariance(self._fit, kind, cluster, data)
+
+    def test(
+        self, *hypotheses: str | Sequence[str] | Any, covariance: str | pd.DataFrame = "observed"
+    ) -> pd.DataFrame:
+        """Return Wald tests of terms and linear hypotheses; see `eirt.hypotheses.wald_test`."""
+        from eirt.hypotheses import wald_test
+
+        return wald_test(self._fit, *hypotheses, covariance=covariance)
+
+    def transform(
+        self,
+        function: Callable[[pd.Series], Any],
+        level: float = 0.95,
+        covariance: str | pd.DataFrame = "observed",
+    ) -> pd.DataFrame:
+        """Return functions of the parameters with errors; see `eirt.hypotheses.transform`."""
+        from eirt.hypotheses import transform
+
+        return transform(self._fit, function, level, covariance)
+
+    def confint(
+        self,
+        parameters: str | Sequence[str] | None = None,
+        level: float = 0.95,
+        method: Literal["wald", "profile", "bootstrap"] = "wald",
+        **options: Any,
+    ) -> pd.DataFrame:
+        """Return limits of parameters by one of three methods; see `eirt.limits.confint`."""
+        from eirt.limits import confint
+
+        return confint(self._fit, parameters, level, method, **options)
+
+    def profile(
+        self, parameters: str | Sequence[str] | None = None, level: float = 0.95
+    ) -> pd.DataFrame:
+        """Return profile-likelihood limits of parameters; see `eirt.profiles.profile`."""
+        from eirt.profiles import profile
+
+        return profile(self._fit, parameters, level)
+
+    def bootstrap(
+        self,
+        n: int = 200,
+        kind: Literal["parametric", "cluster"] = "parametric",
+        seed: int = 0,
+        cluster: Any = None,
+        data: Any = None,
+    ) -> Bootstrap:
+        """Return estimates from resampled data; see `eirt.resampling.bootstrap`."""
+        from eirt.resampling import bootstrap
+
+        return bootstrap(self._fit, n, kind, seed, cluster, data)
+
+    def simulate(
+        self, n: int = 1, seed: int = 0, effects: Literal["new", "estimated"] = "new"
+    ) -> pd.DataFrame:
+        """Return responses drawn from the fit; see `eirt.simulation.simulate`."""
+        from eirt.simulation import simulate
+
+        return simulate(self._fit, n, seed, effects)

@@ -1,0 +1,80 @@
+"""Designs made from a design: some of its persons or items, or other responses."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+from eirt.cells import rows_of
+from eirt.design import Design
+
+if TYPE_CHECKING:
+    from jaxtyping import Bool, Float, Int
+
+
+def with_responses(design: Design, y: Float[np.ndarray, " n"]) -> Design:
+    """Return the design with other responses, in the order of its own."""
+    row_cell, row_y, obs_row = rows_of(design.obs_cell, y)
+    return replace(design, row_cell=row_cell, row_y=row_y, obs_row=obs_row)
+
+
+def of_persons(design: Design, chosen: Int[np.ndarray, " N"]) -> Design:
+    """Return the design of some persons, by their numbers.
+
+    Who is chosen several times becomes several persons, and all are numbered anew.
+    """
+    size = np.bincount(design.obs_person, minlength=len(design.persons))
+    order = np.argsort(design.obs_person, kind="stable")
+    own, first = size[chosen], np.cumsum(size) - size
+    within = np.arange(own.sum()) - np.repeat(np.cumsum(own) - own, own)
+    obs = order[np.repeat(first[chosen], own) + within]
+    labels = design.persons[chosen]
+    if len(np.unique(chosen)) < len(chosen):
+        labels = np.arange(len(chosen)).astype(object)
+    terms = tuple(replace(t, levels=labels) if t.local else t for t in design.terms)
+    parts = tuple(replace(p, x=p.x[chosen]) if p.of_persons else p for p in design.parts)
+    here = replace(
+        design,
+        persons=labels,
+        person_x=design.person_x[chosen],
+        terms=terms,
+        parts=parts,
+        obs_person=np.repeat(np.arange(len(chosen)), own),
+        obs_row=design.obs_row[obs],
+    )
+    return _pruned(here)
+
+
+def of_items(design: Design, kept: Bool[np.ndarray, " I"]) -> Design:
+    """Return the design of some items, and of the persons who answered any of them."""
+    obs = kept[design.obs_item]
+    design = of_persons(design, np.unique(design.obs_person[obs]))
+    obs = kept[design.obs_item]
+    here = replace(design, obs_person=design.obs_person[obs], obs_row=design.obs_row[obs])
+    here = _pruned(here)
+    return replace(here, items=design.items[kept], cell_item=(np.cumsum(kept) - 1)[here.cell_item])
+
+
+def _pruned(design: Design) -> Design:
+    """Return the design without cells that nobody answers, and columns that are zero in all."""
+    rows, obs_row = np.unique(design.obs_row, return_inverse=True)
+    cells, row_cell = np.unique(design.row_cell[rows], return_inverse=True)
+    x = design.x[cells]
+    moves = np.any(x != 0, axis=0)
+    moves[design.person_columns] = True
+    return replace(
+        design,
+        x=x[:, moves],
+        x_names=tuple(name for name, kept in zip(design.x_names, moves, strict=True) if kept),
+        person_columns=(np.cumsum(moves) - 1)[design.person_columns],
+        terms=tuple(term.at(cells) for term in design.terms),
+        parts=tuple(part.at(cells) for part in design.parts),
+        cell_item=design.cell_item[cells],
+        cells=design.cells.iloc[cells].reset_index(drop=True),
+        given=design.given[cells],
+        row_cell=row_cell,
+        row_y=design.row_y[rows],
+        obs_row=obs_row,
+    )

@@ -1,0 +1,163 @@
+"""Responses drawn from a fit."""
+
+from __future__ import annotations
+
+import re
+from typing import TYPE_CHECKING, Literal
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+
+from eirt._compiled import compiled
+from eirt._config import double_precision
+from eirt.errors import DataError
+from eirt.likelihood.incidence import person_data
+from eirt.model import Cell, Model, Person, cell_data, global_offsets
+from eirt.results import Fit
+
+if TYPE_CHECKING:
+    import pandas as pd
+    from jaxtyping import Array, Float
+
+Effects = Literal["new", "estimated"]
+
+
+@double_precision
+def simulate(fit: Fit, n: int = 1, seed: int = 0, effects: Effects = "new") -> pd.DataFrame:
+    """Draw responses from a fit, at its estimates and for the persons and items of its data.
+
+    Args:
+        fit: the fit.
+        n: how often.
+        seed: of the random numbers; the same seed gives the same responses.
+        effects: "new" draws random effects (abilities, residuals of items) from their
+            distribution; "estimated" keeps those of the fit, at their posterior means or modes.
+
+    Returns:
+        One row a response, in the order of the data: the columns of persons, items and features,
+        and the response; with n > 1 also `simulation`, from 1 to n. Covariates of persons stay
+        with the data.
+
+    Raises:
+        ValueError: for unknown effects, or n below 1.
+        DataError: if the likelihood is conditional and abilities have no distribution.
+
+    >>> import eirt
+    >>> fit = eirt.rasch(eirt.load("lsat7"), wide=True)
+    >>> frame = simulate(fit, n=2, seed=1)
+    >>> frame.columns.tolist(), len(frame)
+    (['simulation', 'id', 'item', 'resp'], 10000)
+    """
+    import pandas as pd
+
+    if effects not in ("new", "estimated"):
+        raise ValueError(f"No effects {effects!r}; there are 'new' and 'estimated'.")
+    if n < 1:
+        raise ValueError(f"n={n} simulations cannot be drawn; ask for 1 or more.")
+    frames = []
+    for k, key in enumerate(jax.random.split(jax.random.PRNGKey(seed), n)):
+        frame = _described(fit)
+        frame[fit.design.response] = _labelled(fit, draw(fit, key, effects))
+        if n > 1:
+            frame.insert(0, "simulation", k + 1)
+        frames.append(frame)
+    return pd.concat(frames, ignore_index=True)
+
+
+def draw(fit: Fit, key: Array, effects: Effects = "new") -> Float[np.ndarray, " n"]:
+    """Return one draw of the response codes, in the order of the data.
+
+    Raises:
+        DataError: if the likelihood is conditional.
+    """
+    if fit.likelihood.conditional:
+        raise DataError(
+            f"{fit.name} is conditional on scores: abilities have no distribution to draw from; "
+            "refit with likelihood=eirt.Quadrature()."
+        )
+    design, model = fit.design, fit.model
+    of_persons, of_others, of_responses = jax.random.split(key, 3)
+    if effects == "new":
+        x = jax.random.normal(of_persons, (len(design.persons), model.dimension))
+        u = jax.random.normal(of_others, (global_offsets(design)[-1],))
+    else:
+        x, u = jnp.asarray(fit.moments.mean), jnp.asarray(fit.moments.others)
+    cells, people = cell_data(design), person_data(design)
+    own = u[cells.places] if u.size else jnp.zeros(cells.places.shape)
+    at = design.obs_cell, design.obs_person
+    rows = [jax.tree.map(lambda leaf, at=at[0]: leaf[at], tree) for tree in (cells, own)]
+    rows += [jax.tree.map(lambda leaf, at=at[1]: leaf[at], tree) for tree in (people, x)]
+    keys = jax.random.split(of_responses, design.n_obs)
+    places = jnp.asarray(design.person_columns)
+    return np.asarray(_sample(model, effects == "new", jnp.asarray(fit.full), places, *rows, keys))
+
+
+@compiled(0, 1)
+def _sample(
+    model: Model,
+    new: bool,
+    full: Array,
+    places: Array,
+    cells: Cell,
+    own: Float[Array, "n q"],
+    people: Person,
+    x: Float[Array, "n D"],
+    keys: Array,
+) -> Float[Array, " n"]:
+    """Draw every response; new effects have the spread that covariates predict."""
+    params = model.unpack(full)
+    factor = model.local_factor(params)
+
+    def one(cell: Cell, own: Array, person: Person, x: Array, key: Array) -> Array:
+        standing = model.standing(params, params.beta[places], person)
+        scale = jnp.exp(standing.log_sd) if new else 1.0
+        found = model.cell_parameters(params, cell, own)
+        steep = model.steepness(cell, model.predictors(params, cell, own))
+        eta = found.location + steep @ (standing.mean + scale * (factor @ x))
+        return model.response.sample(key, eta, found.aux)
+
+    return jax.vmap(one)(cells, own, people, x, keys)
+
+
+def _labelled(fit: Fit, y: Float[np.ndarray, " n"]) -> np.ndarray:
+    """Return what response codes stand for."""
+    design = fit.design
+    if not design.labels:
+        return y
+    codes = y.astype(int)
+    found = np.array([*design.labels, None], object)[codes]
+    for name, labels in design.own_labels.items():
+        own = design.items[design.obs_item].astype(str) == name
+        found[own] = np.array(labels, object)[codes[own]]
+    return np.array(found.tolist())
+
+
+def _described(fit: Fit) -> pd.DataFrame:
+    """Return the columns of persons and items of each response, and the features of cells."""
+    import pandas as pd
+
+    design = fit.design
+    cells = design.cells.iloc[design.obs_cell].reset_index(drop=True)
+    known = [design.item] if design.item in cells else []
+    known += [name for name in design.columns if _of_cells(fit, name) and name in cells]
+    found = pd.DataFrame(index=cells.index)
+    if design.person is not None:
+        labels = design.persons[design.obs_person]
+        parts = design.person.split(":")
+        columns = [labels] if len(parts) == 1 else zip(*(s.split(":") for s in labels), strict=True)
+        for name, column in zip(parts, columns, strict=True):
+            found[name] = np.asarray(column)
+    rest = [name for name in dict.fromkeys([*known, *design.cells[list(fit.model.response.given)]])
+            if name not in found and name != design.response]  # fmt: skip
+    return found.join(cells[rest])
+
+
+def _of_cells(fit: Fit, variable: str) -> bool:
+    """Return whether a column describes cells: columns that only persons differ in do not."""
+    design = fit.design
+    moved = set(np.asarray(design.x_names, object)[design.person_columns])
+    names = [name for name in design.x_names if name not in moved]
+    names += [name for part in design.parts if not part.of_persons for name in part.columns]
+    names += [name for term in design.terms for name in (*term.factors, *term.effects)]
+    return any(re.search(rf"(?<!\w){re.escape(variable)}(?!\w)", name) for name in names)
