@@ -216,6 +216,28 @@ def squared(x: Float[Array, "n p"]) -> Float[Array, "p p"]:
     return jnp.concatenate([upper, jnp.concatenate([across.T, squared(right)], axis=1)])
 
 
+def inverse(matrix: np.ndarray) -> np.ndarray | None:
+    """Return the inverse of a matrix, if it is positive definite.
+
+    >>> inverse(np.array([[4.0]])).tolist(), inverse(np.array([[-1.0]]))
+    ([[0.25]], None)
+    """
+    try:
+        half = np.linalg.inv(np.linalg.cholesky(matrix))
+    except np.linalg.LinAlgError:
+        return None
+    return half.T @ half
+
+
+def spread(jacobian: np.ndarray, covariance: np.ndarray) -> np.ndarray:
+    """Return the diagonal of J V J', the variances of functions by the delta method.
+
+    >>> spread(np.array([[1.0, 1.0]]), np.eye(2)).tolist()
+    [2.0]
+    """
+    return np.sum((jacobian @ covariance) * jacobian, axis=1)
+
+
 def rounded_up(n: int) -> int:
     """Round a number of rows up, so that data of similar sizes have arrays of the same shape.
 

@@ -12,6 +12,7 @@ import numpy as np
 
 from eirt._compiled import compiled
 from eirt._config import double_precision
+from eirt._math import spread
 from eirt.covariances import Covariance
 from eirt.extras import answers
 from eirt.responses import Response
@@ -68,7 +69,7 @@ def variance_components(fit: Fit) -> list[tuple]:
         q = block.dimension
         names = term.effects if q == len(term.effects) else ("(Intercept)",) * q
         found, jacobian = map(np.asarray, _components(block, fit.full[places]))
-        variance = np.einsum("ij,jk,ik->i", jacobian, vcov[np.ix_(places, places)], jacobian)
+        variance = spread(jacobian, vcov[np.ix_(places, places)])
         se = np.sqrt(np.maximum(variance, 0.0))
         sd, correlation = found[:q], found[q:].reshape(q, q)
         for a in range(q):
@@ -95,7 +96,7 @@ def response_parameters(fit: Fit) -> list[tuple]:
 
     values, jacobian = map(np.asarray, _constrained(response, fit.full[-size:]))
     vcov = fit.vcov.to_numpy()[-size:, -size:]
-    se = np.sqrt(np.einsum("ij,jk,ik->i", jacobian, vcov, jacobian))
+    se = np.sqrt(spread(jacobian, vcov))
     labels = [f"{item}: " for item in fit.design.items] if fit.model.aux_by_item else [""]
     names = [label + name for label in labels for name in response.aux_names]
     sets = answers(fit.design, fit.model.aux_by_item)

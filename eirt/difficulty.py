@@ -14,6 +14,7 @@ import numpy as np
 
 from eirt._compiled import compiled
 from eirt._config import double_precision
+from eirt._math import spread
 from eirt.errors import listing, nearest
 from eirt.model import Model
 from eirt.responses import Response
@@ -171,7 +172,7 @@ def difficulty(fit: Fit, identification: str | None = None, scale: str = "model"
     values, jacobian = map(
         np.asarray, _mapped(fit.model.response, origin, scale, flat, item, step, own)
     )
-    se = np.sqrt(np.maximum(np.einsum("ij,jk,ik->i", jacobian, joint, jacobian), 0.0))
+    se = np.sqrt(np.maximum(spread(jacobian, joint), 0.0))
     rows = len(item)
     table = wald(values[:rows], se[:rows]).rename(columns={"estimate": "difficulty"})
     table.insert(0, "item", names[item])

@@ -7,6 +7,7 @@ from collections.abc import Mapping
 import numpy as np
 
 from eirt._config import calm_linear_algebra, double_precision
+from eirt._math import inverse
 from eirt.certificate import Certificate
 from eirt.covariances import Standard
 from eirt.design import Design
@@ -14,11 +15,12 @@ from eirt.effects import Linear, Target
 from eirt.likelihood import Likelihood, Prior
 from eirt.likelihood.prior import penalise
 from eirt.model import Model, Params, global_offsets, parameter_names
-from eirt.optimisers import Newton, Optimiser, QuasiNewton, Solution, newton_step, scaled_gradient
+from eirt.optimisers import Newton, Optimiser, QuasiNewton, Solution
 from eirt.progress import Progress
 from eirt.restrictions import restrict
 from eirt.results import Fit
 from eirt.starts import default_likelihood, start_values
+from eirt.steps import newton_step, scaled_gradient
 
 GRID_TOLERANCE = 1e-3  # quadrature error beyond which the grid is refined
 
@@ -72,7 +74,7 @@ def fit(
         if start is None and optimiser is None and choice.rougher is not None:
             there = penalise(choice.rougher.bind(model, design, restriction), names, priors)
             rough = QuasiNewton().maximise(there, psi, report)
-            psi, objective.scale = rough.psi, _inverse(rough.terms.information)
+            psi, objective.scale = rough.psi, inverse(rough.terms.information)
         if rough is not None and rough.interrupted:
             solution = rough._replace(terms=objective.newton_terms(psi))
         else:
@@ -102,15 +104,6 @@ def fit(
         loglik=solution.terms.value - objective.penalty(solution.psi),
         certificate=_certificate(solution._replace(iterations=iterations), model, errors, design),
     ).warn()
-
-
-def _inverse(information: np.ndarray) -> np.ndarray | None:
-    """Return the covariance of an information, if it is positive definite."""
-    try:
-        factor = np.linalg.inv(np.linalg.cholesky(information))
-    except np.linalg.LinAlgError:
-        return None
-    return factor.T @ factor
 
 
 def _signs(model: Model, design: Design, full: np.ndarray) -> np.ndarray:

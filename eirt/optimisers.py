@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import abc
-from collections.abc import Callable
 from dataclasses import dataclass
 from typing import NamedTuple
 
@@ -12,14 +11,23 @@ import numpy as np
 from eirt.likelihood.base import Objective, Terms
 from eirt.progress import Progress
 from eirt.scales import rough_covariance
+from eirt.steps import (
+    ROUNDING,
+    Point,
+    along,
+    finished,
+    halve_until_better,
+    newton_step,
+    scaled_gradient,
+    with_old_information,
+    with_secant,
+    with_secants,
+)
 
-FINISHED = 1e-16  # Newton decrement at which no digit is left to gain
-DRIFTING = 1e-8  # Newton decrement below which slow progress is a drift to infinity
 CLOSE = 1e-3  # largest gradient at which BFGS hands over to Newton
 GAINED = 1e-8  # gain of log-likelihood at which it hands over, too
 FAR = 5.0  # Newton decrement per parameter beyond which EM steps lead on better
 MOVED = 1e-7  # Newton decrement of a step that changes the information noticeably
-ROUNDING = 1e-12  # of a log-likelihood
 
 
 class Solution(NamedTuple):
@@ -77,9 +85,9 @@ class Newton(Optimiser):
             while iterations < self.max_iterations:
                 step, decrement = newton_step(terms)
                 report(terms.value, scaled_gradient(terms, objective.design.n_obs))
-                if _finished(decrement, before):
+                if finished(decrement, before):
                     break
-                moved = _halve_until_better(objective.newton_terms, psi, terms, step)
+                moved = halve_until_better(objective.newton_terms, psi, terms, step)
                 if moved is None:
                     break
                 psi, terms = moved
@@ -103,88 +111,14 @@ class Newton(Optimiser):
                     break
                 if far:
                     step, _ = newton_step(terms._replace(information=terms.safe))
-                at = objective.quick_terms if far else _with_secants(objective, psi, terms)
-                moved = _halve_until_better(at, psi, terms, step)
+                at = objective.quick_terms if far else with_secants(objective, psi, terms)
+                moved = halve_until_better(at, psi, terms, step)
                 if moved is None:
                     break
                 (psi, terms), iterations = moved, iterations + 1
         except KeyboardInterrupt:
             return psi, iterations, True
         return psi, iterations, False
-
-
-def _finished(decrement: float, before: float) -> bool:
-    """Return whether there is nothing to gain, given the decrement of the step before.
-
-    Where a parameter goes to infinity (a logit of zero) steps shorten by a constant factor, as
-    they do for no maximum inside; what they gain is below any digit that matters.
-    """
-    drifting = before < DRIFTING and decrement > before / 10
-    return not decrement > FINISHED or drifting
-
-
-def _with_old_information(objective: Objective, terms: Terms) -> Callable[[np.ndarray], Terms]:
-    """Return value and gradient at a point, with the information of another nearby.
-
-    Close to the maximum such steps still gain digits (Kelley, 1995, section 5.4).
-    """
-
-    def terms_of(psi: np.ndarray) -> Terms:
-        value, gradient = objective.value_and_grad(psi)
-        return terms._replace(value=value, gradient=gradient)
-
-    return terms_of
-
-
-def _with_secants(
-    objective: Objective, psi: np.ndarray, terms: Terms
-) -> Callable[[np.ndarray], Terms]:
-    """Return value and gradient at a point, with an information updated by what they tell."""
-    old = _with_old_information(objective, terms)
-
-    def terms_of(there: np.ndarray) -> Terms:
-        found = old(there)
-        step, change = there - psi, terms.gradient - found.gradient
-        if not step @ change > 0:
-            return found
-        before = terms.information @ step
-        information = (
-            terms.information
-            - np.outer(before, before) / (step @ before)
-            + np.outer(change, change) / (step @ change)
-        )
-        return found._replace(information=information)
-
-    return terms_of
-
-
-def newton_step(terms: Terms) -> tuple[np.ndarray, float]:
-    """Return a step uphill and its decrement (not a number where the terms are not finite)."""
-    if not np.all(np.isfinite(terms.gradient)) or not np.all(np.isfinite(terms.information)):
-        return np.zeros_like(terms.gradient), float("nan")
-    for information in (terms.information, terms.safe):
-        try:
-            np.linalg.cholesky(information)  # only to know whether it is positive definite
-        except np.linalg.LinAlgError:
-            continue
-        step = np.linalg.solve(information, terms.gradient)
-        return step, float(terms.gradient @ step)
-    values, vectors = np.linalg.eigh(terms.information)
-    values = np.maximum(np.abs(values), 1e-3 * np.abs(values).max())
-    step = vectors @ ((vectors.T @ terms.gradient) / values)
-    return step, float(terms.gradient @ step)
-
-
-def _halve_until_better(
-    terms_of: Callable[[np.ndarray], Terms], psi: np.ndarray, terms: Terms, step: np.ndarray
-) -> tuple[np.ndarray, Terms] | None:
-    """Return the first of psi + step, psi + step/2, ... that is no worse, or None."""
-    for _ in range(30):
-        trial = terms_of(psi + step)
-        if np.isfinite(trial.value) and trial.value >= terms.value - ROUNDING * abs(terms.value):
-            return psi + step, trial
-        step = step / 2
-    return None
 
 
 @dataclass(frozen=True)
@@ -202,69 +136,22 @@ class QuasiNewton(Optimiser):
     def maximise(self, objective: Objective, psi: np.ndarray, report: Progress) -> Solution:
         n = objective.design.n_obs
         inverse = rough_covariance(objective) if objective.scale is None else objective.scale
-        iterations, at = 0, _Point(psi, *objective.value_and_grad(psi))
+        iterations, at = 0, Point(psi, *objective.value_and_grad(psi))
         try:
             while iterations < self.max_iterations and at.steepest > CLOSE:
                 report(at.value, at.steepest / n)
-                there = _along(objective, at, inverse @ at.gradient)
+                there = along(objective, at, inverse @ at.gradient)
                 if there is None:
                     break
-                inverse = _with_secant(inverse, there.psi - at.psi, at.gradient - there.gradient)
+                inverse = with_secant(inverse, there.psi - at.psi, at.gradient - there.gradient)
                 gain, at, iterations = there.value - at.value, there, iterations + 1
                 if gain < max(GAINED, ROUNDING * abs(at.value)):
                     break
             objective.scale = inverse
-            finished = _finish(objective, at.psi, report)
+            found = _finish(objective, at.psi, report)
         except KeyboardInterrupt:
             return Solution(at.psi, objective.newton_terms(at.psi), iterations, True)
-        return finished._replace(iterations=iterations + finished.iterations)
-
-
-class _Point(NamedTuple):
-    """Value and gradient at a point."""
-
-    psi: np.ndarray
-    value: float
-    gradient: np.ndarray
-
-    @property
-    def steepest(self) -> float:
-        """The largest absolute derivative."""
-        return float(np.max(np.abs(self.gradient), initial=0.0))
-
-
-def _along(objective: Objective, at: _Point, step: np.ndarray) -> _Point | None:
-    """Return a point along a step, higher by enough and where the slope has fallen, or None.
-
-    Source: the Wolfe conditions (Nocedal & Wright, 2006, eq. 3.6), bracketed by interpolation.
-    """
-    slope = float(at.gradient @ step)
-    short, long, length = 0.0, np.inf, 1.0
-    for _ in range(30):
-        psi = at.psi + length * step
-        there = _Point(psi, *objective.value_and_grad(psi))
-        gain = there.value - at.value
-        if not (np.isfinite(gain) and gain >= 1e-4 * length * slope):
-            long = length
-            top = 0.5 * length**2 * slope / (length * slope - gain) if np.isfinite(gain) else 0.0
-            length = short + min(max(top - short, 0.1 * (long - short)), 0.5 * (long - short))
-        elif there.gradient @ step > 0.9 * slope:
-            short, length = length, 2 * length if np.isinf(long) else (length + long) / 2
-        else:
-            return there
-    return None
-
-
-def _with_secant(inverse: np.ndarray, step: np.ndarray, change: np.ndarray) -> np.ndarray:
-    """Return the inverse curvature updated by the change of the gradient along a step.
-
-    Source: Nocedal & Wright (2006), eq. 6.17.
-    """
-    along = step @ change
-    turned = inverse @ change
-    across = np.outer(step, turned)
-    grown = (1.0 + change @ turned / along) / along
-    return inverse + grown * np.outer(step, step) - (across + across.T) / along
+        return found._replace(iterations=iterations + found.iterations)
 
 
 def _finish(objective: Objective, psi: np.ndarray, report: Progress, most: int = 20) -> Solution:
@@ -276,10 +163,10 @@ def _finish(objective: Objective, psi: np.ndarray, report: Progress, most: int =
     for iteration in range(most):
         step, decrement = newton_step(terms)
         report(terms.value, scaled_gradient(terms, objective.design.n_obs))
-        if _finished(decrement, before):
+        if finished(decrement, before):
             return Solution(psi, terms, iteration)
         before = decrement
-        trial = _with_old_information(objective, terms)(psi + step)
+        trial = with_old_information(objective, terms)(psi + step)
         if not trial.value >= terms.value - ROUNDING * abs(trial.value):
             break
         psi = psi + step
@@ -338,8 +225,3 @@ class LBFGS(Optimiser):
         except KeyboardInterrupt:
             interrupted = True
         return Solution(psi, objective.newton_terms(psi), iterations, interrupted)
-
-
-def scaled_gradient(terms: Terms, n_obs: int) -> float:
-    """Return the largest absolute derivative per response."""
-    return float(np.max(np.abs(terms.gradient), initial=0.0)) / n_obs

@@ -10,6 +10,7 @@ import numpy as np
 
 from eirt import components, tables
 from eirt._config import double_precision
+from eirt._math import inverse
 from eirt.answers import Answers
 from eirt.certificate import Certificate, at_bounds
 from eirt.design import Design
@@ -137,7 +138,8 @@ class Fit(Scored, Answers):
         """Covariance of the free parameters."""
         if not np.all(np.isfinite(self.information)):
             return np.full_like(self.information, np.nan)
-        return np.linalg.pinv(self.information, hermitian=True)
+        found = inverse(self.information)
+        return np.linalg.pinv(self.information, hermitian=True) if found is None else found
 
     @functools.cached_property
     def select(self) -> np.ndarray:

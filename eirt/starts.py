@@ -35,6 +35,7 @@ if TYPE_CHECKING:
 REACH = 6.5
 MOST_NODES = 401  # beyond, nodes at each person's own mode are cheaper
 START_SD = (0.3, 3.0)
+LOGISTIC = np.pi**2 / 3  # residual variance of the logit
 START_LOADING = (-0.8, 0.9)
 MOST_PERSONS = 20_000  # whose responses tell where slopes start
 MOST_PRODUCTS = 3e9  # persons x nodes x pairs of responses
@@ -108,7 +109,10 @@ def _steepness(model: Model, design: Design) -> Float[np.ndarray, " C"]:
     loading = products / np.maximum(pairs, 1.0) / np.sqrt(products.sum() / pairs.sum())
     # categories blur correlations, the more the fewer they are
     loading = np.clip(loading * (1.0 + 0.5 / design.n_categories), *START_LOADING)
-    slope = np.sqrt(link.residual_variance) * loading / np.sqrt(1.0 - loading**2)
+    residual = link.residual_variance if np.isfinite(link.residual_variance) else LOGISTIC
+    slope = np.sqrt(residual) * loading / np.sqrt(1.0 - loading**2)
+    if not any(effect.slope.free for effect in model.effects if effect.local):
+        slope = np.full_like(slope, np.sqrt(np.mean(slope**2)))
     return slope[group]
 
 

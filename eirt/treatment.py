@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from eirt import frames, tables
+from eirt._math import spread
 from eirt.certificate import BOUNDARY
 from eirt.errors import DataError, listing, nearest
 from eirt.explanatory import eirm
@@ -242,5 +243,5 @@ def _item_effects(
     steps = STEP * np.where(np.isfinite(se) & (se > 0), se, STEP)
     derivative = tables.difference(lambda psi: effects(psi)[0], fit.psi, steps)
     effect, sd = effects(fit.psi)
-    shared = np.einsum("ij,jk,ik->i", derivative, fit.free_covariance, derivative)
+    shared = spread(derivative, fit.free_covariance)
     return effect, np.sqrt(sd**2 + shared)

@@ -132,7 +132,10 @@ def test_derivatives_agree_with_finite_differences():
     expected = [(objective.value_and_grad(psi + h)[0] - objective.value_and_grad(psi - h)[0]) / 2e-5
                 for h in steps]  # fmt: skip
     np.testing.assert_allclose(objective.value_and_grad(psi)[1], expected, atol=1e-7)
-    by_differences = super(type(objective), objective).information(psi)
+    by_differences = [
+        (objective.value_and_grad(psi - h)[1] - objective.value_and_grad(psi + h)[1]) / 2e-5
+        for h in steps
+    ]
     np.testing.assert_allclose(objective.information(psi), by_differences, atol=1e-6)
 
 

@@ -34,7 +34,7 @@ ORDER = [
     "components certificate scored answers",
     "tables",
     "results",
-    "scales",
+    "scales steps",
     "starts",
     "optimisers",
     "fit",

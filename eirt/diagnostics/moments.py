@@ -17,8 +17,9 @@ from eirt.scores.sums import category_probabilities
 if TYPE_CHECKING:
     from jaxtyping import Array, Float, Int
 
+    Values = np.ndarray | Array
+
 Statistic = Literal["M2", "C2", "M2*"]
-Values = np.ndarray | Array
 FINE = {"M2": (True, True), "C2": (True, False), "M2*": (False, False)}
 
 

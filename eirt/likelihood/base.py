@@ -132,14 +132,20 @@ class Objective(abc.ABC):
     def _differences(self, psi: np.ndarray, gradient: np.ndarray) -> np.ndarray:
         """Return the observed information: differences of the exact gradient.
 
-        Each side of a pair of parameters is differenced once: their mean halves the error.
+        Where the scale of the parameters is known, a short step to one side suffices; otherwise
+        steps may be long, and differences are central.
         """
-        if self.scale is None:
-            steps = 1e-5 * np.maximum(np.abs(psi), 1.0)
-        else:
+        if not len(psi):
+            return np.zeros((0, 0))
+        if self.scale is not None:
             steps = SHIFT * np.sqrt(np.diagonal(self.scale))
-        shifted = [self.gradient_near(psi + shift) for shift in np.diag(steps)]
-        matrix = (gradient - np.stack(shifted)) / steps[:, None] if len(psi) else np.zeros((0, 0))
+            below, width = gradient, steps
+        else:
+            steps = 1e-4 * np.maximum(np.abs(psi), 1.0)
+            below = np.stack([self.gradient_near(psi - shift) for shift in np.diag(steps)])
+            width = 2 * steps
+        above = np.stack([self.gradient_near(psi + shift) for shift in np.diag(steps)])
+        matrix = (below - above) / width[:, None]
         return (matrix + matrix.T) / 2
 
     def gradient_near(self, psi: np.ndarray) -> np.ndarray:

@@ -14,7 +14,7 @@ from eirt._compiled import compiled
 from eirt._symmetric import log_symmetric, score_information
 from eirt.design import Design
 from eirt.errors import DataError, listing
-from eirt.likelihood.base import Likelihood, Moments, Objective
+from eirt.likelihood.base import Likelihood, Moments, Objective, Terms
 from eirt.likelihood.booklets import (
     Booklets,
     booklets,
@@ -154,10 +154,12 @@ class ConditionalObjective(Objective):
         value, gradient = _value_and_grad(self.model, self.steps, full, self.whole, self.booklets)
         return float(value), self.restriction.collect(np.asarray(gradient))
 
-    def information(self, psi: np.ndarray) -> np.ndarray:
+    def newton_terms(self, psi: np.ndarray) -> Terms:
+        value, gradient = self.value_and_grad(psi)
         full = self.restriction.full(psi)
         found = _information(self.model, self.steps, full, self.whole, self.booklets)
-        return self.restriction.collect(np.asarray(found))
+        information = self.restriction.collect(np.asarray(found))
+        return Terms(value, gradient, information, information)
 
     def person_scores(self, psi: np.ndarray) -> Float[np.ndarray, "N P"]:
         import scipy.sparse

@@ -19,13 +19,13 @@ if TYPE_CHECKING:
     from jaxtyping import Array, Float
 
 MOST_DEGREE = {1: 14, 2: 8, 3: 5}  # of the polynomials of posteriors, by dimension
-LEFT_OUT = 1e-6  # of the posterior variance of a score
+LEFT_OUT = 1e-8  # of the posterior variance of a score
 RANK, LINE = 24, 401  # functions that stand for all on a line of at most so many nodes
 TOLD = 0.2  # about what one response tells of its predictor
 RIDGE = 1e-12  # a sharp posterior on few nodes cannot tell high degrees apart
 
 
-def enough(responses: float, dimension: int) -> int:
+def enough(responses: float, dimension: int, left_out: float = LEFT_OUT) -> int:
     """Return a degree that leaves nothing of note.
 
     Derivatives of a logistic function grow like n! / pi^n, so that polynomials up to n leave
@@ -34,13 +34,14 @@ def enough(responses: float, dimension: int) -> int:
     Args:
         responses: of a person, per dimension.
         dimension: of the trait.
+        left_out: of the posterior variance of a score, at most.
 
     >>> enough(5.0, 1), enough(20.0, 1), enough(100.0, 1)
     (14, 7, 5)
     """
     relative = 1.0 / (1.0 + TOLD * responses) / np.pi**2
     degree, left = 0, 1.0
-    while left > LEFT_OUT and degree < MOST_DEGREE.get(dimension, 4):
+    while left > left_out and degree < MOST_DEGREE.get(dimension, 4):
         degree += 1
         left *= degree * relative
     return degree

@@ -59,6 +59,7 @@ if TYPE_CHECKING:
 Incidence = Dense | Padded | Canonical
 MAX_NODES = 20_000
 MOST_PRODUCTS = 1e9  # persons x nodes x pairs of targets: beyond, scores are projected
+LEFT_OUT = 1e-6  # of the posterior variance of a score, in an information
 WIDER = 1.25  # the finer grid that checks a grid also reaches further
 
 
@@ -154,7 +155,7 @@ def _degree(model: Model, design: Design, n_nodes: int, n_targets: int) -> int:
     quick = n_persons * n_nodes * n_targets**2 < MOST_PRODUCTS
     if quick or dimension not in (1, 2) or not all(term.local for term in design.terms):
         return 0
-    degree = enough(design.n_obs / n_persons / dimension, dimension)
+    degree = enough(design.n_obs / n_persons / dimension, dimension, LEFT_OUT)
     return degree if 2 * len(powers_up_to(dimension, degree)) < n_nodes else 0
 
 
