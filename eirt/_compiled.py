@@ -8,14 +8,13 @@ eirt, JAX and its settings, the processor, the model, and the shapes of the arra
 
 from __future__ import annotations
 
-import concurrent.futures
+import contextlib
 import dataclasses
 import enum
 import functools
 import hashlib
 import os
 import pathlib
-import pickle
 import platform
 from collections.abc import Callable
 from typing import Any, Generic, TypeVar
@@ -23,12 +22,13 @@ from typing import Any, Generic, TypeVar
 import jax
 import numpy as np
 
+from eirt import _executables
 from eirt._config import enable_cache, uncached
 
 _T = TypeVar("_T")
 
-SUFFIX = ".executable"
 READY: dict[Any, Callable | None] = {}  # executables by function, model and shapes
+MODEL = "eirt.model.Model("  # functions of a model follow each other as they did before
 PLAIN = (str, int, float, bool, type(None), bytes, np.generic)
 
 
@@ -71,14 +71,14 @@ class Compiled(Generic[_T]):
         if path is None:
             return None
         try:
-            return _read(path, len(leaves))
+            found = _executables.read(path, _device())
         except Exception:  # not there, written by a process that was killed, or of no use here
             with uncached():
                 found = jax.jit(self._flat(key[1], args)).lower(*leaves).compile()
-        try:
-            _write(path, found)
-        except (ValueError, NotImplementedError, OSError):  # nothing that can be stored
-            pass
+            with contextlib.suppress(ValueError, NotImplementedError, OSError):
+                _executables.write(path, found)  # what can be stored is
+        if MODEL in str(described_fully(key[0])):
+            _executables.note(path)
         return found
 
     def _flat(self, tree: Any, args: tuple) -> Callable[..., _T]:
@@ -99,7 +99,7 @@ class Compiled(Generic[_T]):
             return None
         about = (self.name, _everything(), _settings(), described, str(key[1]), *map(str, key[2:]))
         digest = hashlib.sha256("\n".join(about).encode()).hexdigest()
-        return folder / f"{self.name}-{digest[:40]}{SUFFIX}"
+        return folder / f"{self.name}-{digest[:40]}{_executables.SUFFIX}"
 
 
 def compiled(*static: int) -> Callable[[Callable[..., _T]], Compiled[_T]]:
@@ -179,48 +179,3 @@ def _settings() -> str:
     flags = os.environ.get("XLA_FLAGS", "")
     device = f"{_device()} of {len(jax.devices())} {client.platform_version}"
     return "\n".join([*kept, flags, device])
-
-
-def _read(path: pathlib.Path, n_leaves: int) -> Callable:
-    """Return the executable kept in a file, as a function of so many arrays."""
-    from jax.experimental.serialize_executable import deserialize_and_load
-
-    content, results, lapack = pickle.loads(path.read_bytes())
-    arguments = jax.tree.structure(((0,) * n_leaves, {}))
-    device = _device()
-    with concurrent.futures.ThreadPoolExecutor(1) as aside:
-        loading = aside.submit(
-            deserialize_and_load,
-            content,
-            arguments,
-            jax.tree.structure(results),
-            device.client,
-            [device],
-        )
-        if lapack:
-            _find_lapack()  # meanwhile
-        return loading.result()
-
-
-@functools.cache
-def _find_lapack() -> None:
-    """Let JAX look up its linear algebra, as it otherwise does when it lowers a function."""
-    try:
-        from jaxlib.lapack import prepare_lapack_call
-    except ImportError:  # no public name; lowering takes longer
-        jax.jit(jax.lax.linalg.cholesky).lower(np.eye(1))
-    else:
-        prepare_lapack_call("potrf_ffi", np.float64)
-
-
-def _write(path: pathlib.Path, found: jax.stages.Compiled) -> None:
-    """Keep an executable, so that another process sees the file whole or not at all."""
-    from jax.experimental.serialize_executable import serialize
-
-    content, _, results = serialize(found)
-    lapack = "lapack" in (found.as_text() or "")
-    # trees themselves cannot be kept, but one whose leaves are numbers can
-    skeleton = jax.tree.unflatten(results, range(results.num_leaves))
-    partial = path.with_name(f"{path.name}.{os.getpid()}")
-    partial.write_bytes(pickle.dumps((content, skeleton, lapack)))
-    os.replace(partial, path)

@@ -13,8 +13,9 @@ import pytest
 
 import eirt
 from eirt import _compiled
-from eirt._compiled import READY, SUFFIX, Compiled, described_fully
+from eirt._compiled import READY, Compiled, described_fully
 from eirt._config import CACHE_VARIABLE
+from eirt._executables import SUFFIX
 from eirt.links import Logit
 from eirt.responses import Bernoulli
 

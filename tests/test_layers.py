@@ -18,7 +18,7 @@ FILES = sorted(path.relative_to(ROOT).as_posix() for path in ROOT.rglob("*.py"))
 MAX_LINES = 330
 
 ORDER = [
-    "_imports _math _modes _symmetric _config errors progress",
+    "_imports _math _modes _symmetric _config _executables errors progress",
     "_compiled",
     "links covariances factors",
     "responses effects formula matrices frames",
