@@ -28,7 +28,6 @@ from eirt._config import enable_cache, uncached
 _T = TypeVar("_T")
 
 READY: dict[Any, Callable | None] = {}  # executables by function, model and shapes
-MODEL = "eirt.model.Model("  # functions of a model follow each other as they did before
 PLAIN = (str, int, float, bool, type(None), bytes, np.generic)
 
 
@@ -54,7 +53,8 @@ class Compiled(Generic[_T]):
         fixed = tuple(args[place] for place in self.static)
         moving = [arg for place, arg in enumerate(args) if place not in self.static]
         leaves, tree = jax.tree.flatten(moving)
-        if not all(_concrete(leaf) for leaf in leaves):
+        device = _device()
+        if not all(_concrete(leaf, device) for leaf in leaves):
             return self.jitted(*args)
         double = jax.dtypes.canonicalize_dtype(float)
         key = fixed, tree, double, *((leaf.shape, leaf.dtype) for leaf in leaves)
@@ -77,8 +77,7 @@ class Compiled(Generic[_T]):
                 found = jax.jit(self._flat(key[1], args)).lower(*leaves).compile()
             with contextlib.suppress(ValueError, NotImplementedError, OSError):
                 _executables.write(path, found)  # what can be stored is
-        if MODEL in str(described_fully(key[0])):
-            _executables.note(path)
+        _executables.note(path)
         return found
 
     def _flat(self, tree: Any, args: tuple) -> Callable[..., _T]:
@@ -133,13 +132,13 @@ def described_fully(thing: object) -> str | None:
     return f"{name}({','.join(part for part in parts if part is not None)})"
 
 
-def _concrete(leaf: object) -> bool:
+def _concrete(leaf: object, device: jax.Device) -> bool:
     """Return whether a leaf is an array with values, on the device that is used by default."""
-    if isinstance(leaf, jax.core.Tracer):
+    if isinstance(leaf, np.ndarray):
+        return True
+    if isinstance(leaf, jax.core.Tracer) or not isinstance(leaf, jax.Array):
         return False
-    if isinstance(leaf, jax.Array):
-        return not leaf.weak_type and leaf.devices() == {_device()}
-    return isinstance(leaf, np.ndarray)
+    return not leaf.weak_type and leaf.device == device
 
 
 def _device() -> jax.Device:
@@ -174,8 +173,13 @@ def _processor() -> str:
 
 def _settings() -> str:
     """Return the device, and JAX's settings, which may change what is compiled."""
-    client, settings = _device().client, jax.config.values
-    kept = [f"{name}={settings[name]}" for name in sorted(settings) if "cache" not in name]
-    flags = os.environ.get("XLA_FLAGS", "")
-    device = f"{_device()} of {len(jax.devices())} {client.platform_version}"
-    return "\n".join([*kept, flags, device])
+    return _described_settings(
+        tuple(jax.config.values.items()), os.environ.get("XLA_FLAGS", ""), _device()
+    )
+
+
+@functools.lru_cache
+def _described_settings(settings: tuple, flags: str, device: jax.Device) -> str:
+    kept = sorted(f"{name}={value}" for name, value in settings if "cache" not in name)
+    of = f"{device} of {len(jax.devices())} {device.client.platform_version}"
+    return "\n".join([*kept, flags, of])

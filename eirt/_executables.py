@@ -2,7 +2,7 @@
 
 Reading one takes longer than a small fit. A process that fits again what an earlier one did needs
 the same functions in the same order: each file has a neighbour that names its successor, and the
-first executable of a model that a process reads brings along those that followed it.
+first executable that a process reads brings along those that followed it.
 """
 
 from __future__ import annotations
@@ -19,7 +19,7 @@ import numpy as np
 
 SUFFIX, NEXT = ".executable", ".next"
 LAPACK, PLAIN = b"L", b"-"  # first byte of a file: whether it calls LAPACK
-MOST_AHEAD = 8
+MOST_AHEAD = 10
 
 
 AHEAD: dict[pathlib.Path, concurrent.futures.Future] = {}  # on their way

@@ -114,12 +114,12 @@ class Design:
         """Number of response categories (0 for counts and continuous responses)."""
         return len(self.labels)
 
-    @property
+    @functools.cached_property
     def y(self) -> np.ndarray:
         """Response code of each observation."""
         return self.row_y[self.obs_row]
 
-    @property
+    @functools.cached_property
     def obs_cell(self) -> np.ndarray:
         """Cell of each observation."""
         return self.row_cell[self.obs_row]

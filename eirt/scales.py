@@ -54,16 +54,18 @@ def _sums_of_products(design: Design) -> tuple[np.ndarray, list[np.ndarray]]:
     of_cells, of_persons = design.x, np.zeros((n_persons, design.x.shape[1]))
     of_persons[:, design.person_columns] = design.person_x
     n_cell, n_person = np.bincount(cell, minlength=n_cells), np.bincount(person)
-    cross = of_persons.T @ _sums(person, of_cells, cell, n_persons)
+    cross = of_persons.T @ _sums(design, person, of_cells, cell, n_persons)
     gram = cross + cross.T
     gram += (of_cells.T * n_cell) @ of_cells + (of_persons.T * n_person) @ of_persons
-    by_cell = n_cell[:, None] * of_cells + _sums(cell, of_persons, person, n_cells)
+    by_cell = n_cell[:, None] * of_cells + _sums(design, cell, of_persons, person, n_cells)
     sums = []
     for term in design.terms:
         if term.index is None:
             both = (term.z[:, :, None] * of_cells[:, None, :]).reshape(n_cells, -1)
-            own = _sums(person, term.z, cell, n_persons)[:, :, None] * of_persons[:, None, :]
-            total = _sums(person, both, cell, n_persons) + own.reshape(n_persons, -1)
+            own = (
+                _sums(design, person, term.z, cell, n_persons)[:, :, None] * of_persons[:, None, :]
+            )
+            total = _sums(design, person, both, cell, n_persons) + own.reshape(n_persons, -1)
         else:
             both = term.z[:, :, None] * by_cell[:, None, :]
             total = np.zeros((len(term.levels), *both.shape[1:]))
@@ -73,9 +75,15 @@ def _sums_of_products(design: Design) -> tuple[np.ndarray, list[np.ndarray]]:
 
 
 def _sums(
-    group: np.ndarray, values: Float[np.ndarray, "n q"], place: np.ndarray, n_groups: int
+    design: Design,
+    group: np.ndarray,
+    values: Float[np.ndarray, "n q"],
+    place: np.ndarray,
+    n_groups: int,
 ) -> Float[np.ndarray, "g q"]:
     """Return the sums over each group's observations of the values at their places."""
+    if design.complete:
+        return np.tile(values.sum(axis=0), (n_groups, 1))
     found = np.zeros((n_groups, values.shape[1]))
     for column, total in zip(values.T, found.T, strict=True):
         if np.any(column):

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import math
-import statistics
 from collections.abc import Callable
 from typing import TYPE_CHECKING, NamedTuple
 
@@ -59,7 +58,11 @@ def quantile(level: float) -> float:
     >>> round(quantile(0.95), 4)
     1.96
     """
-    return QUANTILE if level == LEVEL else statistics.NormalDist().inv_cdf((1 + level) / 2)
+    if level == LEVEL:
+        return QUANTILE
+    from statistics import NormalDist
+
+    return NormalDist().inv_cdf((1 + level) / 2)
 
 
 def wald(estimate: np.ndarray, se: np.ndarray, level: float = LEVEL) -> pd.DataFrame:

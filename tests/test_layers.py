@@ -72,6 +72,7 @@ INSIDE = {
     "crossed": 6,
     **dict.fromkeys(("nested", "reduced"), 7),
     "__init__": 8,
+    "every": 9,
 }
 
 # The exception: a fit is the object users hold, and `fit.plot()` or `fit.difficulty()` are doors

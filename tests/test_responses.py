@@ -14,7 +14,6 @@ from eirt._config import double_precision
 from eirt.links import LINKS
 from eirt.responses import (
     ABSENT,
-    RESPONSES,
     Adjacent,
     Bernoulli,
     BetaBinomial,
@@ -33,6 +32,7 @@ from eirt.responses import (
     Tobit,
     ZeroInflated,
 )
+from eirt.responses.every import RESPONSES
 
 pytestmark = pytest.mark.usefixtures("quick_compilation")
 
