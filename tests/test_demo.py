@@ -107,7 +107,7 @@ def test_readme_prints_what_it_says():
     root = pathlib.Path(__file__).parents[1]
     text = (root / "README.md").read_text(encoding="utf-8")
     pairs = re.findall(r"```python\n(.*?)```\n+```text\n(.*?)```", text, re.DOTALL)
-    assert len(pairs) == text.count("```python") == 5
+    assert len(pairs) == text.count("```python") == 6
     names: dict = {}
     for code, expected in pairs:
         printed = io.StringIO()
