@@ -106,5 +106,11 @@ def rows_of(cell: np.ndarray, y: np.ndarray) -> tuple[np.ndarray, np.ndarray, np
     import pandas as pd
 
     code, values = pd.factorize(y, sort=True)
-    obs_row, pairs = pd.factorize(cell * len(values) + code, sort=True)
+    every = cell * len(values) + code
+    size = (int(cell.max()) + 1) * len(values)
+    if size > 4 * len(y):
+        obs_row, pairs = pd.factorize(every, sort=True)
+    else:  # small integers need no hashing
+        there = np.bincount(every, minlength=size) > 0
+        pairs, obs_row = np.flatnonzero(there), (np.cumsum(there) - 1)[every]
     return pairs // len(values), values[pairs % len(values)], obs_row

@@ -107,6 +107,7 @@ def fit_items(
 ) -> Fit:
     """Fit a model with a free easiness per item."""
     frame = frames.to_pandas(data)
+    numbered = bool(wide) and person not in frame.columns  # a row a person: nobody answers twice
     if wide:
         frame = to_long(frame, wide, person, item, response, ability, options)
     frames.require_columns(frame, [person, item, response], "persons, items and responses")
@@ -120,7 +121,7 @@ def fit_items(
         item,
         options,
         titled(name, ability),
-        paired=True,
+        paired=not numbered,
         free_items=True,
     )
 

@@ -52,18 +52,35 @@ def pruned(column: pd.Series) -> pd.Series:
 
 def combine(frame: pd.DataFrame, columns: Sequence[Hashable]) -> np.ndarray:
     """Return one integer per distinct combination, in order of appearance."""
-    import pandas as pd
-
     codes = np.zeros(len(frame), np.int64)
     for name in columns:
         values = hashed(frame[name])
         if constant_within(values, codes):
             continue  # it describes what came before, and tells nothing new
-        column = pd.factorize(values)[0].astype(np.int64)
+        column = numbered(values)
         if codes.any():
-            column = pd.factorize(codes * (column.max() + 1) + column)[0].astype(np.int64)
+            column = numbered(codes * (column.max() + 1) + column)
         codes = column
     return codes
+
+
+def numbered(values: np.ndarray) -> np.ndarray:
+    """Return one integer per distinct value, in order of appearance.
+
+    >>> numbered(np.array([7, 3, 7])).tolist()
+    [0, 1, 0]
+    """
+    import pandas as pd
+
+    if values.dtype.kind not in "iu" or values.min() < 0 or values.max() > 4 * len(values):
+        return pd.factorize(values)[0].astype(np.int64)
+    # small integers need no hashing
+    first = np.full(int(values.max()) + 1, len(values))
+    first[values[::-1]] = np.arange(len(values))[::-1]
+    there = np.flatnonzero(first < len(values))
+    place = np.empty(len(first), np.int64)
+    place[there[np.argsort(first[there])]] = np.arange(len(there))
+    return place[values]
 
 
 def hashed(column: pd.Series) -> np.ndarray:

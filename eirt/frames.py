@@ -131,7 +131,7 @@ def settle_duplicates(
     Raises:
         DataError: naming the first pair.
     """
-    if duplicates == "keep":
+    if duplicates == "keep" or not _repeated(frame, person, item):
         return frame, {}
     again = frame.duplicated([person, item])
     if not again.any():
@@ -143,6 +143,17 @@ def settle_duplicates(
         f"{int(again.sum())} rows repeat a person and an item ({person} {row[person]!r}, {item} "
         f"{row[item]!r} first); pass duplicates='first' to keep the first response, 'keep' for all."
     )
+
+
+def _repeated(frame: pd.DataFrame, person: str, item: str) -> bool:
+    """Return whether a pair repeats, or may do: counting is quick where most pairs are there."""
+    (of_person, persons), (of_item, items) = (
+        factor_codes(frame, [name]) for name in (person, item)
+    )
+    size = len(persons) * len(items)
+    if size > 4 * len(frame):
+        return True
+    return bool(np.bincount(of_person * len(items) + of_item, minlength=size).max(initial=0) > 1)
 
 
 def settle_extremes(

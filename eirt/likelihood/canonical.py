@@ -100,7 +100,10 @@ def canonical_incidence(model: Model, design: Design) -> Canonical:
     y = found.y
     values = np.unique(design.row_y)
     known = np.asarray(_at_zero(model.response, values))
-    constant = (known - known[values == base[0]])[np.searchsorted(values, y)].sum(axis=1)
+    known = known - known[values == base[0]]
+    constant = np.zeros(len(y))
+    if np.any(known):
+        constant = known[np.searchsorted(values, y)].sum(axis=1)
     group, weight = np.arange(len(y)), np.ones(len(y))
     first = group
     present = found.present

@@ -1,9 +1,11 @@
-"""Graded response model on large data: eirt against PyPI's mirt and girth, where installed.
+"""2PL and graded response models on large data: eirt against Python peers, where installed.
 
     P(y >= c) = logistic(a_i (theta_p - b_ic)),   theta_p ~ N(0, 1)
 
-Every package fits the same table in a process of its own. As each has its own grid and stops by
-its own rule, all estimates are put into one log-likelihood: on 121 nodes, by numpy.
+Two categories make it the 2PL. PyPI's mirt (with standard errors, its default, or without), girth,
+and for the 2PL theta-irt. Every package fits the same table in a process of its own. As each has
+its own grid and stops by its own rule, all estimates are put into one log-likelihood: on 121
+nodes, by numpy.
 """
 
 import argparse
@@ -31,26 +33,50 @@ print(json.dumps(dict(taken=taken, a=np.asarray(a).tolist(), b=np.asarray(b).tol
 EIRT = """
 import pandas as pd
 import eirt
-table = pd.DataFrame(y, columns=[f"i{{j:03d}}" for j in range(y.shape[1])])
+table = pd.DataFrame(y, columns=[f"i{j:03d}" for j in range(y.shape[1])])
 def fit():
-    found = eirt.grm(table, wide=True, check=False).difficulty()
+    found = eirt.DOOR(table, wide=True, check=False).difficulty()
     b = found["difficulty"].to_numpy().reshape(y.shape[1], -1)
     return found["discrimination"].to_numpy().reshape(b.shape)[:, 0], b
 """
 MIRT = """
 import mirt
 def fit():
-    found = mirt.fit_mirt(y, model="GRM", n_categories=int(y.max()) + 1)
+    found = mirt.fit_mirt(y, model=MODEL, compute_standard_errors=ERRORS)
     parameters = found.model.parameters
-    return parameters["discrimination"], parameters["thresholds"]
+    return parameters["discrimination"], parameters[THRESHOLDS]
 """
 GIRTH = """
 import girth
 def fit():
-    found = girth.grm_mml(y.T + 1)
+    found = girth.DOOR(y.T + FIRST)
     return found["Discrimination"], found["Difficulty"]
 """
-BODIES = {"eirt": EIRT, "mirt": MIRT, "girth": GIRTH}
+THETA = """
+import theta
+def fit():
+    found = theta.fit(y, model="2PL")
+    return found.a, found.b
+"""
+BODIES = {
+    "graded": {
+        "eirt": EIRT.replace("DOOR", "grm"),
+        "mirt": MIRT.replace("MODEL", "'GRM', n_categories=int(y.max()) + 1", 1)
+        .replace("ERRORS", "True")
+        .replace("THRESHOLDS", "'thresholds'"),
+        "girth": GIRTH.replace("DOOR", "grm_mml").replace("FIRST", "1"),
+    },
+    "2pl": {
+        "eirt": EIRT.replace("DOOR", "two_pl"),
+        "mirt": MIRT.replace("MODEL", "'2PL'", 1)
+        .replace("ERRORS", "True")
+        .replace("THRESHOLDS", "'difficulty'"),
+        "girth": GIRTH.replace("DOOR", "twopl_mml").replace("FIRST", "0"),
+        "theta": THETA,
+    },
+}
+for bodies in BODIES.values():
+    bodies["mirt, no errors"] = bodies["mirt"].replace("errors=True", "errors=False")
 
 
 def simulate(n_persons, n_items, n_categories):
@@ -85,11 +111,12 @@ def fitted(name, y, folder, times):
     import numpy as np
 
     np.save(folder / "y.npy", y)
-    script = folder / f"fit_{name}.py"
-    body = BODIES[name].replace("{{", "{").replace("}}", "}")
+    script = folder / "fit.py"
+    body = BODIES["2pl" if y.max() == 1 else "graded"][name]
     script.write_text(FIT.format(file=repr(str(folder / "y.npy")), body=body, times=times))
     process = run([sys.executable, str(script)])
     found = json.loads(process.out.splitlines()[-1])
+    a, b = np.array(found["a"]), np.array(found["b"]).reshape(y.shape[1], -1)
     (first, _), (last, last_cpu) = found["taken"][0], found["taken"][-1]
     return {
         "package": name,
@@ -97,8 +124,15 @@ def fitted(name, y, folder, times):
         "last fit": last,
         "CPU of last": last_cpu,
         "peak MiB": process.peak_mib,
-        "log-likelihood": loglik(y, np.array(found["a"]), np.array(found["b"])),
+        "log-likelihood": loglik(y, a, b),
+            y, np.array(found["a"]), np.array(found["b"]).reshape(y.shape[1], -1)
+        ),
     }
+
+
+def installed(name):
+    """Return whether the package of a row is there."""
+    return importlib.util.find_spec(name.partition(",")[0]) is not None
 
 
 def main():
@@ -107,20 +141,23 @@ def main():
     parser.add_argument("--items", type=int, default=40)
     parser.add_argument("--categories", type=int, default=5)
     parser.add_argument("--repeats", type=int, default=1)
-    parser.add_argument("--peers", nargs="*", default=["mirt", "girth"])
+    parser.add_argument("--times", type=int, default=2, help="fits of eirt and theta in a process")
+    parser.add_argument("--peers", nargs="*", default=["mirt", "mirt, no errors", "girth", "theta"])
     parser.add_argument("--json")
     asked = parser.parse_args()
-    there = [name for name in asked.peers if importlib.util.find_spec(name)]
+    bodies = BODIES["2pl" if asked.categories == 2 else "graded"]
+    there = [name for name in asked.peers if name in bodies and installed(name)]
     y = simulate(asked.persons, asked.items, asked.categories)
+    times = dict.fromkeys(["eirt", "theta"], asked.times)  # they compile on first use
     with tempfile.TemporaryDirectory() as folder:
         tasks = {
-            name: lambda name=name: fitted(name, y, Path(folder), 2 if name == "eirt" else 1)
+            name: lambda name=name: fitted(name, y, Path(folder), times.get(name, 1))
             for name in ["eirt", *there]
         }
         rows = [found[-1] for found in rounds(tasks, asked.repeats).values()]
     for row in rows:
         row["times eirt"] = row["last fit"] / rows[0]["last fit"]
-    report(f"Graded responses, {asked.persons} x {asked.items} x {asked.categories}", rows)
+    report(f"{asked.persons} x {asked.items}, {asked.categories} categories", rows)
     save(asked.json, machine=machine(), rows=rows)
 
 
