@@ -125,8 +125,6 @@ def fitted(name, y, folder, times):
         "CPU of last": last_cpu,
         "peak MiB": process.peak_mib,
         "log-likelihood": loglik(y, a, b),
-            y, np.array(found["a"]), np.array(found["b"]).reshape(y.shape[1], -1)
-        ),
     }
 
 
