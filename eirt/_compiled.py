@@ -143,7 +143,7 @@ def _concrete(leaf: object, device: jax.Device) -> bool:
 
 def _device() -> jax.Device:
     chosen = getattr(jax.config, "jax_default_device", None)
-    return chosen if isinstance(chosen, jax.Device) else jax.devices(chosen)[0]
+    return chosen if isinstance(chosen, jax.Device) else jax.local_devices(backend=chosen)[0]
 
 
 def _folder() -> pathlib.Path | None:
