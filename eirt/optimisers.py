@@ -60,8 +60,8 @@ class Newton(Optimiser):
 
     Where that is indefinite (far from the optimum) the complete-data information, which never
     is, gives the step: Fisher scoring of the complete data, an EM step to first order. Where data
-    are large, the maximum for a sample of persons is the start; or, where the information is dear,
-    that of a sample leads to the maximum, updated by BFGS, and that of all is built there.
+    are large, the information of a sample of persons leads to the maximum, updated by BFGS, and
+    that of all is built there.
 
     Source: Louis (1982); Lange (1995) for the safe step; Nocedal & Wright (2006), eq. 6.19.
 
@@ -71,9 +71,6 @@ class Newton(Optimiser):
 
     def maximise(self, objective: Objective, psi: np.ndarray, report: Progress) -> Solution:
         searched = 0
-        sample = objective.thinned()
-        if sample is not None:
-            psi = self._climb(sample, psi, report).psi
         if objective.quick:
             psi, searched, interrupted = self._search(objective, psi, report)
             if interrupted or searched == self.max_iterations:

@@ -116,10 +116,6 @@ class Objective(abc.ABC):
         information = self._differences(psi, gradient)
         return Terms(value, gradient, information, information)
 
-    def thinned(self) -> Objective | None:
-        """Return the log-likelihood of a sample of persons, where a search should start with it."""
-        return None
-
     @property
     def quick(self) -> bool:
         """Whether `quick_terms` cost far less than `newton_terms`."""

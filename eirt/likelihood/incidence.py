@@ -7,7 +7,7 @@ the table of row log-probabilities are matrix products, or a padded list of rows
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any, NamedTuple
+from typing import TYPE_CHECKING, NamedTuple
 
 import jax
 import jax.numpy as jnp
@@ -22,7 +22,6 @@ if TYPE_CHECKING:
 
 
 FEW = 5  # answers of a kind that a sample holds
-OF_ALL = ("rows_of_cell", "base", "group")  # what an incidence knows that is no row of a person
 
 
 class Dense(NamedTuple):
@@ -206,22 +205,17 @@ def incidence(design: Design, dense: bool, block: int = 1) -> Dense | Padded:
     return on_host(Padded, rows, present.astype(float), weight, person)
 
 
-def thinned(who: Any, design: Design, every: int) -> Any:
+def thinned(who: Dense | Padded, design: Design, every: int) -> Dense | Padded:
     """Return about every so manieth person, standing for as many.
 
     Of what few answered, FEW answers at least are among them.
-
-    Args:
-        who: an incidence with a row for each person.
-        design: the design.
-        every: how many persons one stands for.
     """
     rare = np.bincount(design.obs_row, minlength=len(design.row_cell)) < FEW * every
     those = np.flatnonzero(rare[design.obs_row])
     found = grouped(design.obs_row[those], len(design.row_cell))[:, :FEW]
     also = design.obs_person[those[found[found < len(those)]]]
     some = np.union1d(np.arange(0, len(design.persons), every), also)
-    own = {name: leaf for name, leaf in who._asdict().items() if name not in OF_ALL}
+    own = {name: leaf for name, leaf in who._asdict().items() if name != "rows_of_cell"}
     own = jax.tree.map(lambda leaf: np.asarray(leaf)[some], own)
     return who._replace(**own | {"weight": own["weight"] * every})
 

@@ -144,10 +144,6 @@ class PenalisedObjective(Objective):
     def newton_terms(self, psi: np.ndarray) -> Terms:
         return self._added(self.inner.newton_terms(psi), psi)
 
-    def thinned(self) -> Objective | None:
-        thin = self.inner.thinned()
-        return thin and PenalisedObjective(thin, self.priors)
-
     @property
     def quick(self) -> bool:
         return self.inner.quick

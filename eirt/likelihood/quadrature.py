@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import copy
 import functools
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
@@ -40,8 +39,7 @@ if TYPE_CHECKING:
     from jaxtyping import Array, Float
 
 SAMPLE = 1000, 5  # persons whose information leads a search: at least, and per parameter
-LEAST_EACH, MOST_EACH = 5, 20  # persons that one of the sample stands for
-LARGE = 2e6  # persons x nodes
+MOST_SAMPLED = 0.25  # of all persons: else the information of all is as good
 
 
 @dataclass(frozen=True)
@@ -107,18 +105,10 @@ class QuadratureObjective(Objective):
         value, *rest = _newton_terms(self.model, self.how, full, self.whole, self.who, self.grid)
         return Terms(float(value), *(self.restriction.collect(np.asarray(x)) for x in rest))
 
-    def thinned(self) -> Objective | None:
-        large = len(self.who.weight) * len(self.grid.log_weights) > LARGE
-        if not large or not isinstance(self.who, Canonical) or not self._sampled:
-            return None
-        thin = copy.copy(self)
-        thin.who = self.sample
-        return thin
-
     @property
     def quick(self) -> bool:
-        # products of tables are cheap: there a sample gives the start
-        return self.how.degree > 0 and not isinstance(self.who, Canonical) and self._sampled
+        # products of tables are cheap: a second program would cost more
+        return self.how.degree > 0 and not isinstance(self.who, Canonical) and self._every > 1
 
     def quick_terms(self, psi: np.ndarray) -> Terms:
         full = self.restriction.full(psi)
@@ -128,18 +118,15 @@ class QuadratureObjective(Objective):
 
     @property
     def _every(self) -> int:
-        """How many persons one of a sample would stand for."""
+        """How many persons one of the sample stands for."""
         least = max(SAMPLE[0], SAMPLE[1] * sum(self.model.sizes))
-        return min(len(self.design.persons) // least, MOST_EACH)
-
-    @property
-    def _sampled(self) -> bool:
-        """Whether a sample is much smaller than all; persons who count as one are few enough."""
-        return self._every >= LEAST_EACH and len(self.who.weight) >= len(self.design.persons)
+        n_persons = len(self.design.persons)
+        return n_persons // least if least < MOST_SAMPLED * n_persons else 1
 
     @functools.cached_property
     def sample(self) -> Incidence:
         """Every so manieth person or more, standing for all."""
+        assert not isinstance(self.who, Canonical)
         return jax.device_put(thinned(self.who, self.design, self._every))
 
     def moments(self, psi: np.ndarray) -> Moments:
