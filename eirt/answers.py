@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any, Literal, cast
 
 if TYPE_CHECKING:
     import os
+    import pathlib
 
     import pandas as pd
 
@@ -86,6 +87,14 @@ class Answers:
         from eirt.saving import save
 
         save(self._fit, path)
+
+    def export(
+        self, folder: str | os.PathLike[str], formats: str | Sequence[str] = "csv"
+    ) -> list[pathlib.Path]:
+        """Write every table as CSV, JSON, Markdown or LaTeX; see `eirt.export.export`."""
+        from eirt.export import export
+
+        return export(self._fit, folder, formats)
 
     def simulate(
         self, n: int = 1, seed: int = 0, effects: Literal["new", "estimated"] = "new"

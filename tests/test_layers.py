@@ -45,7 +45,7 @@ ORDER = [
     "diagnostics",
     "doors",
     "models categories outcomes joint explanatory datasets plots report",
-    "functioning profiles proportionality resampling splits treatment validation",
+    "export functioning profiles proportionality resampling splits treatment validation",
     "limits",
     "__init__",  # the public names
     "demo",  # written with the public names

@@ -12,6 +12,7 @@ import eirt
 from eirt._config import double_precision
 from eirt.archive import Reader, Writer
 from eirt.matrices import model_columns, model_matrix
+from eirt.responses.every import RESPONSES
 
 EVERY = [
     "rasch",
@@ -130,6 +131,13 @@ def test_columns_of_every_kind_are_kept():
     writer = Writer()
     written = json.loads(json.dumps(writer.write(frame), allow_nan=False))
     pd.testing.assert_frame_equal(Reader(writer.arrays).read(written), frame)
+
+
+@pytest.mark.parametrize("response", RESPONSES, ids=lambda response: type(response).__name__)
+def test_every_response_is_kept(response):
+    writer = Writer()
+    written = json.loads(json.dumps(writer.write(response)))
+    assert Reader(writer.arrays).read(written) == response
 
 
 def test_unknown_kinds_are_refused():
