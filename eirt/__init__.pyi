@@ -44,6 +44,7 @@ from .responses import (
     ZeroInflated,
 )
 from .results import Fit
+from .saving import load_fit
 from .simulation import simulate
 from .splits import SplitTest, andersen
 from .treatment import il_hte
@@ -114,6 +115,7 @@ __all__ = [
     "il_hte",
     "lltm",
     "load",
+    "load_fit",
     "mirt",
     "one_pl",
     "proportional_odds",

@@ -6,6 +6,9 @@ from collections.abc import Callable, Sequence
 from typing import TYPE_CHECKING, Any, Literal, cast
 
 if TYPE_CHECKING:
+    import os
+    import pathlib
+
     import pandas as pd
 
     from eirt.resampling import Bootstrap
@@ -78,6 +81,20 @@ class Answers:
         from eirt.resampling import bootstrap
 
         return bootstrap(self._fit, n, kind, seed, cluster, data)
+
+    def save(self, path: str | os.PathLike[str]) -> None:
+        """Write the fit to one file, which `eirt.load_fit` reads; see `eirt.saving.save`."""
+        from eirt.saving import save
+
+        save(self._fit, path)
+
+    def export(
+        self, folder: str | os.PathLike[str], formats: str | Sequence[str] = "csv"
+    ) -> list[pathlib.Path]:
+        """Write every table as CSV, JSON, Markdown or LaTeX; see `eirt.export.export`."""
+        from eirt.export import export
+
+        return export(self._fit, folder, formats)
 
     def simulate(
         self, n: int = 1, seed: int = 0, effects: Literal["new", "estimated"] = "new"

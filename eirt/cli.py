@@ -221,30 +221,12 @@ def _fit(door: str, frame: pd.DataFrame, arguments: Mapping[str, Any]) -> Fit:
         return getattr(eirt, DOORS[door])(frame, **arguments)
 
 
-def _has_difficulties(found: Fit) -> bool:
-    return found.design.item is not None and found.model.dimension == 1
-
-
-def _tables(found: Fit) -> dict[str, pd.DataFrame]:
-    """Return the tables that this fit has, by file name."""
-    tables = {"fixed": found.fixed, "random": found.random}
-    if found.model.response.n_aux:
-        tables["response_parameters"] = found.response_parameters
-    if found.design.item is not None:
-        tables["items"] = found.items
-    if _has_difficulties(found):
-        tables["difficulty"] = found.difficulty()
-    if found.model.dimension:
-        tables["persons"] = found.persons()
-    groups = dict.fromkeys(term.group for term in found.design.terms)
-    return tables | {f"effects_{group.replace(':', '_')}": found.effects(group) for group in groups}
-
-
 def _print(found: Fit) -> None:
+    from eirt.export import has_difficulties
     from eirt.report import frame_text
 
     typer.echo(str(found))
-    if _has_difficulties(found):
+    if has_difficulties(found):
         table = found.difficulty()
         typer.echo(f"\nDifficulties\n{frame_text(table.head(MOST_ITEMS))}")
         if len(table) > MOST_ITEMS:
@@ -255,12 +237,12 @@ def _write(found: Fit, out: Path) -> None:
     """Write tables, numbers, summary and plots of a fit to a folder."""
     import json
 
-    out.mkdir(parents=True, exist_ok=True)
-    for name, table in _tables(found).items():
-        table.to_csv(out / f"{name}.csv", index=False)
+    from eirt.export import export, has_difficulties
+
+    export(found, out, "csv")
     (out / "fit.json").write_text(json.dumps(_numbers(found), indent=2) + "\n", encoding="utf-8")
     (out / "summary.txt").write_text(f"{found}\n", encoding="utf-8")
-    if _has_difficulties(found):
+    if has_difficulties(found):
         found.plot("wright").save(out / "wright.png")
         if found.model.response.kind == "binary":
             found.plot("icc").save(out / "icc.png")

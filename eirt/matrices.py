@@ -101,6 +101,44 @@ def _specification(text: str) -> Any:
     return formulaic.Formula(text)
 
 
+def spec_parts(spec: Any) -> dict[str, Any]:
+    """Take a fitted specification of formulaic apart into plain values; see `spec_of_parts`.
+
+    How levels are contrasted follows from the terms, and is left out.
+    """
+    states = {
+        name: (kind.value, {key: value for key, value in state.items() if key != "contrasts"})
+        for name, (kind, state) in spec.encoder_state.items()
+    }
+    return {
+        "terms": [
+            [(factor.expr, factor.eval_method.value) for factor in term.factors]
+            for term in spec.formula
+        ],
+        "transforms": dict(spec.transform_state),
+        "encoders": states,
+    }
+
+
+def spec_of_parts(parts: dict[str, Any], rows: pd.DataFrame) -> Any:
+    """Put a fitted specification together from its parts and any rows with its variables."""
+    with no_collection():
+        from formulaic import Formula, ModelSpec
+        from formulaic.parser.types import Factor, Term
+    terms = [
+        Term([Factor(text, eval_method=how) for text, how in factors]) for factors in parts["terms"]
+    ]
+    states = {
+        name: (Factor.Kind(kind), dict(state)) for name, (kind, state) in parts["encoders"].items()
+    }
+    spec = ModelSpec(
+        formula=Formula(terms, _ordering="none"),
+        transform_state=parts["transforms"],
+        encoder_state=states,
+    )
+    return spec.get_model_matrix(rows, na_action="raise").model_spec
+
+
 def model_columns(spec: Any, frame: pd.DataFrame, names: tuple[str, ...]) -> np.ndarray:
     """Return the columns of a fitted specification for new rows.
 

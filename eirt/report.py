@@ -97,9 +97,9 @@ def frame_text(frame: pd.DataFrame, digits: int = 4, width: int = WIDTH) -> str:
     a      0.5000  <0.001
     b     12.2500   0.200
     """
-    columns = _cells(frame, digits)
+    columns = frame_cells(frame, digits)
     widths = [max(map(len, column)) for column in columns]
-    words = [_is_text(frame, place) for place in range(len(columns))]
+    words = [is_text(frame, place) for place in range(len(columns))]
     while sum(widths) + 2 * (len(widths) - 1) > width:
         widest = max((w for w, word in zip(widths, words, strict=True) if word), default=0)
         if widest <= NARROWEST:
@@ -124,14 +124,14 @@ def frame_markdown(frame: pd.DataFrame, digits: int = 4) -> str:
     | :--- | ---: |
     | a\|b | 0.5000 |
     """
-    columns = _cells(frame, digits)
+    columns = frame_cells(frame, digits)
     header, *body = zip(*columns, strict=True)
-    rule = [":---" if _is_text(frame, place) else "---:" for place in range(len(columns))]
+    rule = [":---" if is_text(frame, place) else "---:" for place in range(len(columns))]
     rows = [[cell.replace("|", "\\|") for cell in row] for row in (header, rule, *body)]
     return "\n".join("| " + " | ".join(row) + " |" for row in rows)
 
 
-def _cells(frame: pd.DataFrame, digits: int) -> list[list[str]]:
+def frame_cells(frame: pd.DataFrame, digits: int) -> list[list[str]]:
     """Return every column as strings, its name first."""
     return [
         [
@@ -142,7 +142,8 @@ def _cells(frame: pd.DataFrame, digits: int) -> list[list[str]]:
     ]
 
 
-def _is_text(frame: pd.DataFrame, place: int) -> bool:
+def is_text(frame: pd.DataFrame, place: int) -> bool:
+    """Return whether a column holds anything but numbers."""
     import pandas as pd
 
     return not pd.api.types.is_numeric_dtype(frame.dtypes.iloc[place])

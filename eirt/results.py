@@ -25,7 +25,7 @@ from eirt.terms import Term
 if TYPE_CHECKING:
     import pandas as pd
 
-    from eirt.plots import Picture
+    from eirt.plots import Kind, Picture
 
 
 @dataclass(frozen=True, eq=False)
@@ -313,10 +313,8 @@ class Fit(Scored, Answers):
 
         return text(self)
 
-    def plot(
-        self, kind: Literal["wright", "icc", "categories"] = "wright", **options: Any
-    ) -> Picture:
-        """Draw the fit: persons and items, item characteristic curves, or curves of categories."""
+    def plot(self, kind: Kind = "wright", **options: Any) -> Picture:
+        """Draw the fit: items, persons, effects, fit; see `eirt.plots.plot` for the kinds."""
         from eirt.plots import plot
 
         return plot(self, kind, **options)

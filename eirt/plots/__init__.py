@@ -3,19 +3,41 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from typing import Any
+from typing import Any, Literal
 
 from eirt.errors import listing, nearest
 from eirt.plots.base import Picture
 from eirt.plots.category_curves import categories
 from eirt.plots.curves import icc
+from eirt.plots.explained import features
+from eirt.plots.forest import caterpillar, effects
+from eirt.plots.information import information
+from eirt.plots.pairs import q3
+from eirt.plots.person_fit import persons
 from eirt.plots.wright_map import wright
 from eirt.results import Fit
 
+Kind = Literal[
+    "wright",
+    "icc",
+    "categories",
+    "information",
+    "effects",
+    "caterpillar",
+    "features",
+    "persons",
+    "q3",
+]
 KINDS: dict[str, Callable[..., Picture]] = {
     "wright": wright,
     "icc": icc,
     "categories": categories,
+    "information": information,
+    "effects": effects,
+    "caterpillar": caterpillar,
+    "features": features,
+    "persons": persons,
+    "q3": q3,
 }
 
 
@@ -24,7 +46,10 @@ def plot(fit: Fit, kind: str, **options: Any) -> Picture:
 
     Args:
         fit: the fit.
-        kind: "wright", "icc" or "categories".
+        kind: "wright" (persons and items), "icc" (item characteristic curves), "categories"
+            (curves of categories), "information" (of the test, with the standard error),
+            "effects" (fixed effects), "caterpillar" (random effects), "features" (easiness
+            predicted from features), "persons" (person fit) or "q3" (correlations of residuals).
         **options: of the function of that name.
 
     Returns:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import contextlib
 import io
 import os
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
@@ -13,6 +13,7 @@ from eirt.responses import Adjacent, Nominal
 from eirt.results import Fit
 
 if TYPE_CHECKING:
+    import numpy as np
     import pandas as pd
     from matplotlib.figure import Figure
 
@@ -109,6 +110,34 @@ def unit(fit: Fit) -> str:
         return "logits"
     link = getattr(getattr(fit.model.response, "distribution", None), "name", "")
     return {"logit": "logits", "probit": "probits"}.get(link, "link scale")
+
+
+def predictor_unit(fit: Fit) -> str:
+    """Return the unit of the predictor, whatever that of ability."""
+    link = getattr(getattr(fit.model.response, "distribution", None), "name", "logit")
+    return {"logit": "logits", "probit": "probits"}.get(link, "link scale")
+
+
+def name_points(figure: Figure, points: np.ndarray, names: Sequence[str]) -> None:
+    """Write names to the right of points of the first axes, but for those without room.
+
+    Call it last: room depends on the layout.
+    """
+    figure.draw_without_rendering()
+    axes, size = figure.axes[0], 6.5
+    scale = figure.dpi / 72  # pixels per point
+    taken: list[tuple[float, float, float]] = []
+    places = axes.transData.transform(points)
+    for (x, y), point, name in zip(places, points, names, strict=True):
+        end = x + 0.7 * size * scale * (1 + len(name))
+        if any(
+            abs(y - at) < 1.4 * size * scale and x < right and left < end
+            for left, right, at in taken
+        ):
+            continue
+        taken.append((x, end, y))
+        axes.annotate(name, tuple(point), (4, 0), va="center", fontsize=size,
+                      textcoords="offset points", gid="name")  # fmt: skip
 
 
 def shorten(name: str, most: int) -> str:

@@ -33,8 +33,9 @@ def draw_intervals(
     marked: str = "",
     bands: Sequence[Band] = (),
     lines: Sequence[tuple[float, str]] = ((0.0, ""),),
+    ordered: bool = True,
 ) -> Picture:
-    """Draw estimates of items with intervals, from the largest down, every item labelled.
+    """Draw estimates of items with intervals, every item labelled.
 
     Args:
         data: item, estimate, lower, upper, and `marked` (bool), a row per item.
@@ -42,14 +43,17 @@ def draw_intervals(
         marked: what it is called that marked items are; empty where none are.
         bands: shaded ranges.
         lines: where lines stand, and what they are called; the first is solid.
+        ordered: whether they stand from the largest down, otherwise as in `data`.
 
     Returns:
-        The picture. Its data: those columns, sorted; of more than 240 items those farthest from
+        The picture. Its data: those columns, as drawn; of more than 240 items those farthest from
         the first line.
     """
     keep = ["item", "estimate", "lower", "upper", *(["marked"] if marked else [])]
     far = (data["estimate"] - lines[0][0]).abs().sort_values(kind="stable").index[-MOST_ITEMS:]
-    drawn = data.loc[far, keep].sort_values("estimate", ascending=False, kind="stable")
+    drawn = data.loc[far.sort_values(), keep]
+    if ordered:
+        drawn = drawn.sort_values("estimate", ascending=False, kind="stable")
     drawn = drawn.reset_index(drop=True)
     columns = -(-len(drawn) // MOST_ROWS)
     rows = -(-len(drawn) // columns)
