@@ -284,6 +284,8 @@ def feature_effects(fit: Fit) -> pd.DataFrame:
 def _set(rows: Rows, j: int, about_persons: int | None, values: Array) -> Rows:
     """Return rows with one column of the fixed part at given values."""
     if about_persons is None:
-        return rows._replace(cell=rows.cell._replace(x=rows.cell.x.at[:, j].set(values)))
-    moved = rows.person.covariates.at[:, about_persons].set(values)
+        return rows._replace(
+            cell=rows.cell._replace(x=jnp.asarray(rows.cell.x).at[:, j].set(values))
+        )
+    moved = jnp.asarray(rows.person.covariates).at[:, about_persons].set(values)
     return rows._replace(person=rows.person._replace(covariates=moved))

@@ -93,7 +93,8 @@ def _steepness(model: Model, design: Design) -> Float[np.ndarray, " C"]:
     """
     link = getattr(model.response, "distribution", None)
     ones = np.ones(len(design.x))
-    if link is None or model.dimension != 1 or not design.n_categories:
+    guessed = bool(model.response.bounded)  # asymptotes blur correlations, too
+    if link is None or guessed or model.dimension != 1 or not design.n_categories:
         return ones
     kept = slice(None) if len(design.persons) <= MOST_PERSONS else design.obs_person < MOST_PERSONS
     group = design.cell_item if design.item and not design.items_first else np.arange(len(ones))
