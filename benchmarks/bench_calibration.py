@@ -139,7 +139,7 @@ def main():
     parser.add_argument("--items", type=int, default=40)
     parser.add_argument("--categories", type=int, default=5)
     parser.add_argument("--repeats", type=int, default=1)
-    parser.add_argument("--times", type=int, default=2, help="fits of eirt and theta in a process")
+    parser.add_argument("--times", type=int, default=3, help="fits of eirt and theta in a process")
     parser.add_argument("--peers", nargs="*", default=["mirt", "mirt, no errors", "girth", "theta"])
     parser.add_argument("--json")
     asked = parser.parse_args()

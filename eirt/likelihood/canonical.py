@@ -113,7 +113,7 @@ def canonical_incidence(model: Model, design: Design) -> Canonical:
 
     def mean(values: np.ndarray) -> np.ndarray:
         if len(weight) == len(values):  # nobody is like another
-            return values[first]
+            return values
         sums = [np.bincount(group, column) for column in values.T]
         return np.stack(sums, axis=1) / weight[:, None]
 
