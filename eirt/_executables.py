@@ -22,7 +22,7 @@ LAPACK, PLAIN = b"L", b"-"  # first byte of a file: whether it calls LAPACK
 MOST_AHEAD = 10
 
 
-AHEAD: dict[pathlib.Path, concurrent.futures.Future] = {}  # on their way
+AHEAD: dict[pathlib.Path, tuple[bytes, concurrent.futures.Future]] = {}  # on their way
 PATHS: list[pathlib.Path] = []  # that this process has used, in order
 
 
@@ -32,13 +32,14 @@ def read(path: pathlib.Path, device: jax.Device) -> Callable:
     Raises:
         OSError: if there is no such file; other exceptions if it is damaged, or of no use here.
     """
-    loading = AHEAD.pop(path, None)
-    content = path.read_bytes() if loading is None else LAPACK
+    content, loading = AHEAD.pop(path, None) or (path.read_bytes(), None)
     if not PATHS:
         _read_ahead(path, device)
     if content[:1] == LAPACK:
         _find_lapack()  # while what is on its way is read
-    return _load(content, device) if loading is None else loading.result()
+    if loading is None or loading.cancel():  # not begun: it is quicker here
+        return _load(content, device)
+    return loading.result()
 
 
 def note(path: pathlib.Path) -> None:
@@ -82,15 +83,16 @@ def _load(content: bytes, device: jax.Device) -> Callable:
 
 
 def _read_ahead(path: pathlib.Path, device: jax.Device) -> None:
-    """Start to read what followed an executable in an earlier process."""
+    """Start to read what followed an executable in an earlier process, the largest first."""
+    found = {}
     try:
         for _ in range(MOST_AHEAD):
             path = path.with_name(path.with_suffix(NEXT).read_text())
-            if path in AHEAD:
-                break
-            AHEAD[path] = _readers().submit(_load, path.read_bytes(), device)
+            found[path] = path.read_bytes()
     except OSError:
         pass  # the last one
+    for path in sorted(found, key=lambda path: -len(found[path])):
+        AHEAD[path] = found[path], _readers().submit(_load, found[path], device)
 
 
 @functools.cache
