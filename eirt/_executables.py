@@ -1,8 +1,8 @@
 """Executables in files: written once, read back by other processes, some ahead of their use.
 
 Reading one takes longer than a small fit. A process that fits again what an earlier one did needs
-the same functions in the same order: each file has a neighbour that names its successor, and the
-first executable that a process reads brings along those that followed it.
+the same functions in the same order: each file has a neighbour that names its successor. What is
+known to be asked for first, or else the first executable, brings along those that followed it.
 """
 
 from __future__ import annotations
@@ -19,7 +19,7 @@ import numpy as np
 
 SUFFIX, NEXT = ".executable", ".next"
 LAPACK, PLAIN = b"L", b"-"  # first byte of a file: whether it calls LAPACK
-MOST_AHEAD = 10
+MOST_AHEAD = 12
 
 
 AHEAD: dict[pathlib.Path, tuple[bytes, concurrent.futures.Future]] = {}  # on their way
@@ -40,6 +40,13 @@ def read(path: pathlib.Path, device: jax.Device) -> Callable:
     if loading is None or loading.cancel():  # not begun: it is quicker here
         return _load(content, device)
     return loading.result()
+
+
+def begin(path: pathlib.Path, device: jax.Device) -> None:
+    """Start to read what followed `path`, which stands for a call, if no executable came before."""
+    if not PATHS:
+        _read_ahead(path, device)
+        PATHS.append(path)
 
 
 def note(path: pathlib.Path) -> None:

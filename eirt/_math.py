@@ -10,12 +10,13 @@ import jax.numpy as jnp
 import numpy as np
 
 if TYPE_CHECKING:
-    from jaxtyping import Array, Float, PyTree
+    from jaxtyping import Array, Float, Int, PyTree
 
 Tree = TypeVar("Tree")
 
 SMALL = 64  # matrices whose halves are not worth a product of their own
 UNROLLED = 4  # matrices so small are factored and solved by plain arithmetic
+BY_ROWS = 64  # and those up to here row by row: a library has to be found and read first
 
 
 class Grid(NamedTuple):
@@ -132,8 +133,10 @@ def cholesky(matrix: Float[Array, "n n"]) -> Float[Array, "n n"]:
     [[2.0, 0.0], [1.0, 1.0]]
     """
     n = len(matrix)
-    if n > UNROLLED:
+    if n > BY_ROWS:
         return jnp.linalg.cholesky(matrix)
+    if n > UNROLLED:
+        return _cholesky_by_columns(matrix)
     rows: list[list[Array]] = []
     for i in range(n):
         row: list[Array] = []
@@ -146,11 +149,23 @@ def cholesky(matrix: Float[Array, "n n"]) -> Float[Array, "n n"]:
     return jnp.stack(full) if n else matrix
 
 
+def _cholesky_by_columns(matrix: Float[Array, "n n"]) -> Float[Array, "n n"]:
+    matrix, below = jnp.asarray(matrix), jnp.tri(len(matrix), dtype=bool)
+
+    def column(j: Array, factor: Array) -> Array:
+        rest = matrix[:, j] - factor @ factor[j]
+        return factor.at[:, j].set(jnp.where(below[:, j], rest / jnp.sqrt(rest[j]), 0.0))
+
+    return jax.lax.fori_loop(0, len(matrix), column, jnp.zeros_like(matrix))
+
+
 def lower_solve(factor: Float[Array, "n n"], b: Float[Array, "n ..."]) -> Float[Array, "n ..."]:
     """Solve L x = b."""
     n = len(factor)
-    if n > UNROLLED:
+    if n > BY_ROWS:
         return jax.scipy.linalg.solve_triangular(factor, b, lower=True)
+    if n > UNROLLED:
+        return _solve_by_rows(factor, b, jnp.arange(n))
     x: list[Array] = []
     for i in range(n):
         x.append((b[i] - sum(factor[i, k] * x[k] for k in range(i))) / factor[i, i])
@@ -160,12 +175,26 @@ def lower_solve(factor: Float[Array, "n n"], b: Float[Array, "n ..."]) -> Float[
 def upper_solve(factor: Float[Array, "n n"], b: Float[Array, "n ..."]) -> Float[Array, "n ..."]:
     """Solve L'x = b."""
     n = len(factor)
-    if n > UNROLLED:
+    if n > BY_ROWS:
         return jax.scipy.linalg.solve_triangular(factor, b, lower=True, trans=1)
+    if n > UNROLLED:
+        return _solve_by_rows(factor.T, b, jnp.arange(n)[::-1])
     x: dict[int, Array] = {}
     for i in reversed(range(n)):
         x[i] = (b[i] - sum(factor[k, i] * x[k] for k in range(i + 1, n))) / factor[i, i]
     return jnp.stack([x[i] for i in range(n)]) if n else b
+
+
+def _solve_by_rows(
+    triangle: Float[Array, "n n"], b: Float[Array, "n ..."], order: Int[Array, " n"]
+) -> Float[Array, "n ..."]:
+    """Solve T x = b for a triangular T, in the order in which its rows determine x."""
+    triangle, b = jnp.asarray(triangle), jnp.asarray(b)
+
+    def row(x: Array, i: Array) -> tuple[Array, None]:
+        return x.at[i].set((b[i] - triangle[i] @ x) / triangle[i, i]), None
+
+    return jax.lax.scan(row, jnp.zeros_like(b, triangle.dtype), order)[0]
 
 
 def cholesky_solve(factor: Float[Array, "n n"], b: Float[Array, "n ..."]) -> Float[Array, "n ..."]:

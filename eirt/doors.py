@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any, Literal, TypedDict
 import numpy as np
 
 from eirt import frames
+from eirt._compiled import expect
 from eirt.assumptions import assume
 from eirt.coding import encode_family, refuse_impossible, settle_unused
 from eirt.design import build
@@ -209,6 +210,7 @@ def fit_terms(
     free_items: bool = False,
 ) -> Fit:
     """Check the data, build the design and the model, and fit."""
+    expect(name, formula, slope, len(frame))
     family = options.get("family", Bernoulli())
     if options.get("by_item") and item is None:
         raise DataError("by_item=True needs to know the items: name their column by item=.")

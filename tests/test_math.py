@@ -7,6 +7,7 @@ import pytest
 
 from eirt._config import double_precision
 from eirt._math import (
+    BY_ROWS,
     UNROLLED,
     cholesky,
     cholesky_solve,
@@ -80,7 +81,7 @@ def test_secants_mend_a_wrong_curvature():
     assert not bool(found)
 
 
-@pytest.mark.parametrize("n", [1, 2, 3, UNROLLED, UNROLLED + 1])
+@pytest.mark.parametrize("n", [1, 2, 3, UNROLLED, UNROLLED + 1, BY_ROWS, BY_ROWS + 1])
 @double_precision
 def test_small_matrices_are_solved_as_large_ones(n):
     half = np.random.default_rng(n).normal(size=(n, n))

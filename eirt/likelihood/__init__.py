@@ -1,25 +1,8 @@
-"""Likelihoods: how the random effects are eliminated."""
+"""Likelihoods: how the random effects are eliminated.
 
-from eirt.likelihood.adaptive import AdaptiveQuadrature
-from eirt.likelihood.base import Likelihood, Objective
-from eirt.likelihood.conditional import Conditional
-from eirt.likelihood.laplace import Laplace
-from eirt.likelihood.nested import Nested
-from eirt.likelihood.prior import Beta, LogNormal, Normal, Prior
-from eirt.likelihood.quadrature import Quadrature
-from eirt.likelihood.reduced import Reduced
+The names stand in `__init__.pyi`; each likelihood is imported when it is first used.
+"""
 
-__all__ = [
-    "AdaptiveQuadrature",
-    "Beta",
-    "Conditional",
-    "Laplace",
-    "Likelihood",
-    "LogNormal",
-    "Nested",
-    "Normal",
-    "Objective",
-    "Prior",
-    "Quadrature",
-    "Reduced",
-]
+import lazy_loader
+
+__getattr__, __dir__, __all__ = lazy_loader.attach_stub(__name__, __file__)

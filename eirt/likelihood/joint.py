@@ -190,5 +190,6 @@ def importance_integral(
         joint, _ = _at_nodes(model, psi, centre, arrow.persons, setting, grid)
         return jnp.sum(jax.nn.logsumexp(joint, axis=1)) - u @ u / 2
 
-    error, spread, centre = importance_error(log_integrand, mode.u, arrow.others, normals)
+    half = upper_solve(arrow.others, jnp.eye(mode.u.size))
+    error, spread, centre = importance_error(log_integrand, mode.u, half, normals)
     return centre - cholesky_logdet(arrow.others) / 2 + error, spread

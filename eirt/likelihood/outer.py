@@ -13,7 +13,7 @@ import jax
 import jax.numpy as jnp
 
 from eirt._compiled import compiled
-from eirt._math import cholesky_logdet, cholesky_solve
+from eirt._math import cholesky, cholesky_logdet, cholesky_solve
 from eirt._modes import secant_mode
 from eirt.likelihood.base import importance_error
 from eirt.likelihood.canonical import Assembly
@@ -56,7 +56,7 @@ def expansion(
 
 @compiled(0)
 def climb(
-    model: Model, psi: Array, u: Float[Array, " U"], factor: Float[Array, "U U"], inner: Inner
+    model: Model, psi: Array, u: Float[Array, " U"], covariance: Float[Array, "U U"], inner: Inner
 ) -> tuple[Float[Array, " U"], Array]:
     """Go from u towards the mode of f with the curvature of another point.
 
@@ -66,7 +66,7 @@ def climb(
         model: the model.
         psi: free parameters.
         u: where to begin.
-        factor: Cholesky factor of H at a point nearby, of another psi maybe.
+        covariance: H^-1 at a point nearby, of another psi maybe.
         inner: the integral over persons.
 
     Returns:
@@ -76,14 +76,14 @@ def climb(
     def expand(v: Array) -> tuple[Array, Array]:
         return jax.value_and_grad(_penalised, 2)(model, psi, v, inner)
 
-    return secant_mode(expand, functools.partial(cholesky_solve, factor), u, MODE_FOUND, STEPS)
+    return secant_mode(expand, functools.partial(jnp.matmul, covariance), u, MODE_FOUND, STEPS)
 
 
 @compiled(0, 1)
 def value_and_grad(
     model: Model, how: Assembly, psi: Array, mode: Float[Array, " U"], inner: Inner
 ) -> tuple[Array, Array, Array]:
-    """Return the Laplace log-likelihood, its total derivative, and the Cholesky factor of H.
+    """Return the Laplace log-likelihood, its total derivative, and H^-1.
 
     They are not numbers where H is not positive definite, as happens far from the mode.
 
@@ -97,16 +97,19 @@ def value_and_grad(
 
     def integral(psi: Array, u: Array) -> tuple[Array, Array]:
         value, curvature, _ = expansion(model, how, psi, u, inner)
-        factor = jnp.linalg.cholesky(curvature)
-        return value - cholesky_logdet(factor) / 2, factor
+        fixed = jax.lax.stop_gradient(curvature)
+        factor = cholesky(fixed)
+        covariance = cholesky_solve(factor, jnp.eye(u.size))
+        moving = jnp.sum(covariance * (curvature - fixed))  # d log|H| = trace(H^-1 dH)
+        return value - (cholesky_logdet(factor) + moving) / 2, covariance
 
     def slope(psi: Array, along: Array) -> Array:
         return jax.grad(_penalised, 2)(model, psi, mode, inner) @ along
 
     by_both = jax.value_and_grad(integral, (0, 1), has_aux=True)
-    (value, factor), (by_psi, by_mode) = by_both(psi, mode)
-    through = jax.grad(slope)(psi, cholesky_solve(factor, by_mode))
-    return value, by_psi + through, factor
+    (value, covariance), (by_psi, by_mode) = by_both(psi, mode)
+    through = jax.grad(slope)(psi, covariance @ by_mode)
+    return value, by_psi + through, covariance
 
 
 @compiled(0)
@@ -122,11 +125,11 @@ def importance(
     model: Model,
     psi: Array,
     mode: Float[Array, " U"],
-    factor: Float[Array, "U U"],
+    half: Float[Array, "U U"],
     inner: Inner,
     normals: Float[Array, "draws U"],
 ) -> tuple[Array, Array]:
-    """Estimate log L - (Laplace) by importance sampling from N(u^, H^-1).
+    """Estimate log L - (Laplace) by importance sampling from N(u^, H^-1), H^-1 = half half'.
 
     Returns:
         The estimated error of the Laplace step and its Monte-Carlo standard error.
@@ -135,4 +138,4 @@ def importance(
     def log_integrand(u: Array) -> Array:
         return _penalised(model, psi, u, inner)
 
-    return importance_error(log_integrand, mode, factor, normals)[:2]
+    return importance_error(log_integrand, mode, half, normals)[:2]
