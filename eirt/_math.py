@@ -14,7 +14,7 @@ if TYPE_CHECKING:
 
 Tree = TypeVar("Tree")
 
-SMALL = 64  # matrices whose halves are not worth a product of their own
+SMALL = 256  # matrices whose halves are not worth a product of their own
 UNROLLED = 4  # matrices so small are factored and solved by plain arithmetic
 BY_ROWS = 64  # and those up to here row by row: a library has to be found and read first
 
