@@ -27,6 +27,7 @@ from eirt.matrices import (
     model_matrix,
     refuse_collinear,
 )
+from eirt.observations import Listed, Observations, Tabulated
 from eirt.parts import Part, build_parts
 from eirt.responses import Response
 from eirt.terms import Explained, Term, local_group, whole
@@ -60,7 +61,7 @@ class Design:
         cells: the raw columns of each cell.
         given: what the response reads of each cell besides its parameters (numbers of trials).
         row_cell, row_y: cell and response code of each row.
-        obs_person, obs_row: person and row of each observation.
+        observations: who gave which response where.
         dropped: what was left out, and how many.
         spec: how to rebuild x for new data.
     """
@@ -82,8 +83,7 @@ class Design:
     given: np.ndarray
     row_cell: np.ndarray
     row_y: np.ndarray
-    obs_person: np.ndarray
-    obs_row: np.ndarray
+    observations: Observations
     asked: tuple[Explained, ...]
     spec: Any
     dropped: dict[str, int] = field(default_factory=dict)
@@ -107,22 +107,42 @@ class Design:
     @property
     def n_obs(self) -> int:
         """Number of responses."""
-        return len(self.obs_row)
+        return self.observations.n
 
     @property
     def n_categories(self) -> int:
         """Number of response categories (0 for counts and continuous responses)."""
         return len(self.labels)
 
+    @property
+    def obs_person(self) -> np.ndarray:
+        """Person of each observation."""
+        return self.observations.person
+
+    @property
+    def obs_row(self) -> np.ndarray:
+        """Row of each observation."""
+        return self.observations.row
+
     @functools.cached_property
     def y(self) -> np.ndarray:
         """Response code of each observation."""
         return self.row_y[self.obs_row]
 
+    @property
+    def total(self) -> float:
+        """Sum of the response codes."""
+        return float(self.observations.counts @ self.row_y)
+
     @functools.cached_property
     def obs_cell(self) -> np.ndarray:
         """Cell of each observation."""
         return self.row_cell[self.obs_row]
+
+    @property
+    def row_item(self) -> np.ndarray:
+        """Item of each row, where items are not the local group."""
+        return self.cell_item[self.row_cell]
 
     @property
     def obs_item(self) -> np.ndarray:
@@ -132,6 +152,8 @@ class Design:
     @functools.cached_property
     def aligned(self) -> bool:
         """Whether persons answered most cells, none of them twice."""
+        if isinstance(self.observations, Tabulated):
+            return True
         n_cells = len(self.x)
         size = len(self.persons) * n_cells
         if not MOSTLY * size <= self.n_obs <= size:
@@ -142,7 +164,7 @@ class Design:
     @property
     def complete(self) -> bool:
         """Whether every person answered every cell exactly once."""
-        return self.aligned and self.n_obs == len(self.persons) * len(self.x)
+        return self.n_obs == len(self.persons) * len(self.x) and self.aligned
 
     @functools.cached_property
     def roles(self) -> tuple[str, ...]:
@@ -287,8 +309,7 @@ def build(
         given=values[kept],
         row_cell=row_cell,
         row_y=row_y,
-        obs_person=obs_person,
-        obs_row=obs_row,
+        observations=Listed(len(persons), len(row_y), obs_person, obs_row),
         asked=asked,
         spec=spec,
         dropped=dict(dropped or {}),

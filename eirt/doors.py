@@ -33,6 +33,7 @@ from eirt.optimisers import Optimiser
 from eirt.responses import Bernoulli, Response
 from eirt.results import Fit
 from eirt.terms import Explained
+from eirt.wide import Wide, from_wide, with_table
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -107,10 +108,11 @@ def fit_items(
     options: Options,
 ) -> Fit:
     """Fit a model with a free easiness per item."""
-    frame = frames.to_pandas(data)
+    frame, table = frames.to_pandas(data), None
     numbered = bool(wide) and person not in frame.columns  # a row a person: nobody answers twice
     if wide:
-        frame = to_long(frame, wide, person, item, response, ability, options)
+        covariates = about_persons(ability, options)
+        frame, table = from_wide(frame, wide, covariates, person, item, response)
     frames.require_columns(frame, [person, item, response], "persons, items and responses")
     asked = Formula(None, f"0 + `{item}`", ())
     return fit_terms(
@@ -122,27 +124,16 @@ def fit_items(
         item,
         options,
         titled(name, ability),
-        paired=not numbered,
+        paired=not numbered and table is None,
         free_items=True,
+        table=table,
     )
 
 
-def to_long(
-    frame: pd.DataFrame,
-    wide: bool | Sequence[str],
-    person: str,
-    item: str,
-    response: str,
-    ability: str | None,
-    options: Options,
-) -> pd.DataFrame:
-    """Turn persons x items into one row a response, covariates of persons kept."""
-    about = [ability, options.get("ability_sd"), options.get("group")]
-    covariates = [v for text in about if text for v in variables(one_sided(text, "").fixed)]
-    every = [column for column in frame.columns if column not in (person, *covariates)]
-    return frames.melt(
-        frame, list(wide) if isinstance(wide, Sequence) else every, person, item, response
-    )
+def about_persons(ability: str | None, options: Options) -> list[str]:
+    """Return the columns that formulas of persons use."""
+    texts = [ability, options.get("ability_sd"), options.get("group")]
+    return [name for text in texts if text for name in variables(one_sided(text, "").fixed)]
 
 
 def steepness(slope: Slope, formula: str, places: tuple[int, ...] = (0,)) -> Explained:
@@ -208,6 +199,7 @@ def fit_terms(
     *,
     paired: bool,
     free_items: bool = False,
+    table: Wide | None = None,
 ) -> Fit:
     """Check the data, build the design and the model, and fit."""
     expect(name, formula, slope, len(frame))
@@ -233,6 +225,8 @@ def fit_terms(
         dropped=dropped,
         own_labels=own_labels,
     )
+    if table is not None:
+        design = with_table(design, table)
     effects, scales = assume(design, slope)
     by_item = options.get("by_item", False)
     offsets = dict.fromkeys(offset_columns(formula, design.x_names), 1.0)

@@ -8,10 +8,10 @@ from typing import TYPE_CHECKING, Any, Literal, Unpack
 from eirt import frames
 from eirt.doors import (
     Options,
+    about_persons,
     explain_terms,
     fit_terms,
     steepness,
-    to_long,
     with_persons,
 )
 from eirt.effects import Linear, Unit
@@ -26,6 +26,7 @@ from eirt.formula import (
 )
 from eirt.results import Fit
 from eirt.terms import Explained
+from eirt.wide import from_wide
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -224,9 +225,10 @@ def mirt(
     >>> fit.random["term"].tolist()
     ['early', 'late', 'early ~ late']
     """
-    frame = frames.to_pandas(data)
+    frame, table = frames.to_pandas(data), None
     if wide:
-        frame = to_long(frame, wide, person, item, response, ability, options)
+        covariates = about_persons(ability, options)
+        frame, table = from_wide(frame, wide, covariates, person, item, response)
     frames.require_columns(frame, [person, item, response], "persons, items and responses")
     frame = _with_dimensions(frame, dimensions, item)
     names = [str(name) for name in dimensions]
@@ -249,8 +251,9 @@ def mirt(
         item,
         options,
         f"{len(names)}-dimensional {'2PL' if slopes == 'free' else 'Rasch'}",
-        paired=True,
+        paired=table is None,
         free_items=True,
+        table=table,
     )
 
 

@@ -15,20 +15,28 @@ def categories(design: Design, by_item: bool) -> list[int]:
     if not by_item:
         return [design.n_categories]
     found = np.zeros(max(len(design.items), 1), int)
-    np.maximum.at(found, design.obs_item, design.y.astype(int) + 1)
+    np.maximum.at(found, design.row_item, design.row_y.astype(int) + 1)
     return found.tolist()
 
 
-def answers(design: Design, by_item: bool) -> list[tuple[np.ndarray, np.ndarray]]:
-    """Return the responses given to all items, or to each, and the columns that go with them."""
-    y, given = design.y, design.given[design.obs_cell].T
-    if not by_item:
-        return [(y, given)]
-    size = np.bincount(design.obs_item, minlength=len(design.items))
+def answers(
+    design: Design, by_item: bool, each: bool = True
+) -> list[tuple[np.ndarray, np.ndarray]]:
+    """Return the responses given to all items, or to each, and the columns that go with them.
+
+    Args:
+        design: the data.
+        by_item: whether items are told apart.
+        each: whether a response that was given several times is there as often.
+    """
+    row = np.arange(len(design.row_y))
+    row = np.repeat(row, design.observations.counts.astype(int)) if each else row
+    item = design.row_item[row] if by_item else np.zeros(len(row), np.uint8)
     # small integers are sorted by counting
-    places = design.obs_item.astype(np.min_scalar_type(len(size)))
-    rows = np.split(np.argsort(places, kind="stable"), np.cumsum(size)[:-1])
-    return [(y[own], given[:, own]) for own in rows]
+    order = np.argsort(item.astype(np.min_scalar_type(len(design.items))), kind="stable")
+    size = np.bincount(item, minlength=len(design.items) if by_item else 1)
+    rows = [row[own] for own in np.split(order, np.cumsum(size)[:-1])]
+    return [(design.row_y[own], design.given[design.row_cell[own]].T) for own in rows]
 
 
 def holds_level(design: Design, by_item: bool) -> bool:

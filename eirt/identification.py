@@ -23,7 +23,7 @@ def identify(design: Design, response: Response, by_item: bool) -> dict[str, flo
     names = aux_names(response, design, by_item)
     anchors: dict[str, float | str] = {
         names[place * response.n_aux + k]: value
-        for place, (y, given) in enumerate(answers(design, by_item))
+        for place, (y, given) in enumerate(answers(design, by_item, each=False))
         for k, value in response.absent(y, *given).items()
     }
     origins = origin_names(response, design, by_item)

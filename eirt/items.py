@@ -13,6 +13,9 @@ from eirt.tables import difference, local_factor, standings
 
 if TYPE_CHECKING:
     import pandas as pd
+    from jaxtyping import Float
+
+    from eirt.design import Design
 
 
 def items(fit: Fit) -> pd.DataFrame:
@@ -37,18 +40,27 @@ def items(fit: Fit) -> pd.DataFrame:
     else:
         found = fit.item_parameters
         easiness, se = found.easiness, np.sqrt(np.diagonal(found.covariance))
-    item = design.obs_item
-    counts = np.bincount(item, minlength=n)
+    counts, sums = _totals(design)
     table = {
         "item": design.items,
-        "n": counts,
-        "mean": np.bincount(item, design.y, minlength=n) / counts,
+        "n": counts.astype(int),
+        "mean": sums / counts,
         "easiness": easiness,
         "se": se[:n],
     }
     if fit.has_slopes and not design.items_first:
         table |= {"discrimination": found.slope, "discrimination_se": se[n : 2 * n]}
     return pd.DataFrame(table)
+
+
+def _totals(design: Design) -> tuple[Float[np.ndarray, " I"], Float[np.ndarray, " I"]]:
+    """Return how many responses each item got, and their sum."""
+    answers = design.observations
+    if design.items_first:
+        return answers.lengths, answers.by_person(design.row_y)
+    weights = answers.counts, answers.counts * design.row_y
+    n, sums = (np.bincount(design.row_item, w, len(design.items)) for w in weights)
+    return n, sums
 
 
 @double_precision

@@ -10,11 +10,11 @@ from eirt.doors import (
     SLOPES,
     Options,
     Slopes,
+    about_persons,
     fit_items,
     fit_terms,
     steepness,
     titled,
-    to_long,
     with_persons,
 )
 from eirt.errors import DataError
@@ -23,6 +23,7 @@ from eirt.likelihood import Prior
 from eirt.links import Link
 from eirt.responses import Guessing, LogGaussian, Poisson
 from eirt.results import Fit
+from eirt.wide import to_long
 
 SPEED = "speed"
 
@@ -228,7 +229,7 @@ def lognormal_rt(
     choices: Options = {**defaults, **options}
     frame = frames.to_pandas(data)
     if wide:
-        frame = to_long(frame, wide, person, item, response, ability, choices)
+        frame = to_long(frame, wide, about_persons(ability, choices), person, item, response)
     frames.require_columns(frame, [person, item, response], "persons, items and responses")
     if SPEED in frame.columns:
         raise DataError(f"The column {SPEED!r} has the name of what is estimated; rename it.")

@@ -9,6 +9,7 @@ import numpy as np
 
 from eirt.cells import rows_of
 from eirt.design import Design
+from eirt.observations import Listed
 
 if TYPE_CHECKING:
     from jaxtyping import Bool, Float, Int
@@ -17,7 +18,8 @@ if TYPE_CHECKING:
 def with_responses(design: Design, y: Float[np.ndarray, " n"]) -> Design:
     """Return the design with other responses, in the order of its own."""
     row_cell, row_y, obs_row = rows_of(design.obs_cell, y)
-    return replace(design, row_cell=row_cell, row_y=row_y, obs_row=obs_row)
+    answers = Listed(len(design.persons), len(row_y), design.obs_person, obs_row)
+    return replace(design, row_cell=row_cell, row_y=row_y, observations=answers)
 
 
 def of_persons(design: Design, chosen: Int[np.ndarray, " N"]) -> Design:
@@ -41,10 +43,8 @@ def of_persons(design: Design, chosen: Int[np.ndarray, " N"]) -> Design:
         person_x=design.person_x[chosen],
         terms=terms,
         parts=parts,
-        obs_person=np.repeat(np.arange(len(chosen)), own),
-        obs_row=design.obs_row[obs],
     )
-    return _pruned(here)
+    return _pruned(here, np.repeat(np.arange(len(chosen)), own), design.obs_row[obs])
 
 
 def of_items(design: Design, kept: Bool[np.ndarray, " I"]) -> Design:
@@ -52,14 +52,16 @@ def of_items(design: Design, kept: Bool[np.ndarray, " I"]) -> Design:
     obs = kept[design.obs_item]
     design = of_persons(design, np.unique(design.obs_person[obs]))
     obs = kept[design.obs_item]
-    here = replace(design, obs_person=design.obs_person[obs], obs_row=design.obs_row[obs])
-    here = _pruned(here)
+    here = _pruned(design, design.obs_person[obs], design.obs_row[obs])
     return replace(here, items=design.items[kept], cell_item=(np.cumsum(kept) - 1)[here.cell_item])
 
 
-def _pruned(design: Design) -> Design:
-    """Return the design without cells that nobody answers, and columns that are zero in all."""
-    rows, obs_row = np.unique(design.obs_row, return_inverse=True)
+def _pruned(design: Design, person: np.ndarray, row: np.ndarray) -> Design:
+    """Return a design of these responses, without cells that nobody answers.
+
+    Columns that are zero in all others go, too.
+    """
+    rows, obs_row = np.unique(row, return_inverse=True)
     cells, row_cell = np.unique(design.row_cell[rows], return_inverse=True)
     x = design.x[cells]
     moves = np.any(x != 0, axis=0)
@@ -76,5 +78,5 @@ def _pruned(design: Design) -> Design:
         given=design.given[cells],
         row_cell=row_cell,
         row_y=design.row_y[rows],
-        obs_row=obs_row,
+        observations=Listed(len(design.persons), len(rows), person, obs_row),
     )

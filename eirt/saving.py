@@ -17,7 +17,7 @@ from eirt.likelihood.prior import PenalisedObjective
 from eirt.refits import grid_of
 from eirt.results import Fit
 
-FORMAT = 1
+FORMAT = 2
 TEXT, ARRAYS = "fit.json", "arrays.npz"
 KEPT = ("name", "model", "design", "likelihood", "restriction", "names", "psi", "information",
         "loglik", "certificate")  # fmt: skip

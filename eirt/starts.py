@@ -30,7 +30,7 @@ from eirt.scales import OTHER_SD
 from eirt.terms import Term
 
 if TYPE_CHECKING:
-    from jaxtyping import Array, Float
+    from jaxtyping import Array, Float, Int
 
 REACH = 6.5
 MOST_NODES = 401  # beyond, nodes at each person's own mode are cheaper
@@ -49,7 +49,7 @@ def start_values(model: Model, design: Design) -> np.ndarray:
     Covariates of persons are regressed on persons, all others on cells. The marginal effects are
     stretched to the conditional scale, the more the steeper (Zeger, Liang & Albert, 1988).
     """
-    eta, n = _marginal(model, design, design.obs_cell, len(design.x))
+    eta, n = _marginal(model, design, np.arange(len(design.x)))
     aux = _start_aux(model, design)
     if not model.response.has_intercept:
         # the extra parameters hold the level, of all cells or of each item
@@ -60,7 +60,7 @@ def start_values(model: Model, design: Design) -> np.ndarray:
     beta = _least_squares(design.x, eta, n)
     eta_cell, n_cell = eta, n
     if len(design.person_columns):
-        eta, n = _marginal(model, design, design.obs_person, len(design.persons))
+        eta, n = _marginal(model, design)
         centre = design.person_x.mean(axis=0)
         gamma = _least_squares(design.person_x - centre, eta - np.average(eta, weights=n), n)
         beta[design.person_columns] = gamma
@@ -68,10 +68,8 @@ def start_values(model: Model, design: Design) -> np.ndarray:
     steepness = _steepness(model, design)
     stretch = np.sqrt(1.0 + 0.35 * (steepness**2 + model.dimension - 1))
     overall = float(np.average(stretch, weights=n_cell))
-    fitted = (design.x @ beta)[design.obs_cell]
-    fitted += (design.person_x @ beta[design.person_columns])[design.obs_person]
     thetas = [
-        effect.covariance.start(_start_sd(model, design, term, fitted, overall))
+        effect.covariance.start(_start_sd(model, design, term, beta, overall))
         for effect, term in zip(model.effects, design.terms, strict=True)
     ]
     gamma = overall * beta[design.person_columns]
@@ -96,15 +94,16 @@ def _steepness(model: Model, design: Design) -> Float[np.ndarray, " C"]:
     guessed = bool(model.response.bounded)  # asymptotes blur correlations, too
     if link is None or guessed or model.dimension != 1 or not design.n_categories:
         return ones
-    kept = slice(None) if len(design.persons) <= MOST_PERSONS else design.obs_person < MOST_PERSONS
+    answers = design.observations.first(MOST_PERSONS)
     group = design.cell_item if design.item and not design.items_first else np.arange(len(ones))
-    own, person, y = group[design.obs_cell[kept]], design.obs_person[kept], design.y[kept]
-    n = np.maximum(np.bincount(own, minlength=group.max() + 1), 1)
-    mean = np.bincount(own, y, minlength=len(n)) / n
-    variance = np.bincount(own, y**2, minlength=len(n)) / n - mean**2
+    own, y, count = group[design.row_cell], design.row_y, answers.counts
+    n = np.maximum(np.bincount(own, count), 1.0)
+    mean = np.bincount(own, count * y) / n
+    variance = np.bincount(own, count * y**2) / n - mean**2
     z = (y - mean[own]) / np.sqrt(np.maximum(variance, 1e-8))[own]
-    others, total = np.bincount(person)[person] - 1.0, np.bincount(person, z)[person] - z
-    products, pairs = (np.bincount(own, x, minlength=len(n)) for x in (z * total, others))
+    total = answers.by_row(answers.by_person(z))
+    products = np.bincount(own, z * (total - count * z))
+    pairs = np.bincount(own, answers.by_row(answers.lengths - 1.0))
     if not pairs.sum() or not products.sum() > 0:
         return ones
     loading = products / np.maximum(pairs, 1.0) / np.sqrt(products.sum() / pairs.sum())
@@ -131,6 +130,8 @@ def _stretched(
 
 def _start_aux(model: Model, design: Design) -> Float[np.ndarray, "sets n_aux"]:
     """Return where the unconstrained extra parameters start, of each item where it has its own."""
+    if not model.response.n_aux:
+        return np.zeros((model.n_items if model.aux_by_item else 1, 0))
     sets = answers(design, model.aux_by_item)
     return np.stack([model.response.start_from(y, *given) for y, given in sets])
 
@@ -146,7 +147,7 @@ def _recentred(
 
 
 def _start_sd(
-    model: Model, design: Design, term: Term, fitted: np.ndarray, inflation: float
+    model: Model, design: Design, term: Term, beta: np.ndarray, inflation: float
 ) -> float:
     """Return about the sd of the effects of a term: that of its levels' means, less their noise.
 
@@ -154,9 +155,15 @@ def _start_sd(
     """
     if term.effects != ("(Intercept)",):
         return 1.0 if term.local else OTHER_SD
-    level = design.obs_person if term.index is None else term.index[design.obs_cell]
-    eta, n = _marginal(model, design, level, len(term.levels))
-    residual = eta - np.bincount(level, fitted) / n
+    answers, of_rows = design.observations, (design.x @ beta)[design.row_cell]
+    of_persons = design.person_x @ beta[design.person_columns]
+    eta, n = _marginal(model, design, term.index)
+    if term.index is None:
+        fitted = answers.by_person(of_rows) + answers.lengths * of_persons
+    else:
+        sums = answers.counts * of_rows + answers.by_row(of_persons)
+        fitted = np.bincount(term.index[design.row_cell], sums, len(n))
+    residual = eta - fitted / n
     centred = residual - np.average(residual, weights=n)
     variance = np.average(centred**2, weights=n) - len(n) / (TOLD * n.sum())
     return float(np.clip(inflation * np.sqrt(max(variance, 0.0)), *START_SD))
@@ -176,18 +183,31 @@ def start_parts(
 
 
 def _marginal(
-    model: Model, design: Design, group: np.ndarray, n_groups: int
+    model: Model, design: Design, group: Int[np.ndarray, " C"] | None = None
 ) -> tuple[np.ndarray, np.ndarray]:
-    """Return the predictor that fits each group's mean response, smoothed, and its size."""
-    eta, size = np.zeros(n_groups), np.zeros(n_groups)
-    member = model.response.member_of(*design.given[design.obs_cell].T)
+    """Return the predictor that fits the mean response, smoothed, and how many responses there are.
+
+    Args:
+        model: the model.
+        design: the data.
+        group: to which group each cell belongs; persons are the groups when None.
+    """
+    answers, cell, y = design.observations, design.row_cell, design.row_y
+
+    def summed(of_rows: np.ndarray) -> np.ndarray:
+        if group is None:
+            return answers.by_person(of_rows)
+        return np.bincount(group[cell], answers.counts * of_rows)
+
+    eta = size = np.zeros(())
+    member = model.response.member_of(*design.given[cell].T)
     for k, family in enumerate(model.response.members):
-        rows = member == k if len(model.response.members) > 1 else slice(None)
-        own, y = group[rows], design.y[rows]
-        n = np.bincount(own, minlength=n_groups).astype(float)
-        sums = np.bincount(own, y, minlength=n_groups)
-        eta += n * np.asarray(_start_eta(family, (sums + y.mean()) / (n + 1.0)))
-        size += n
+        own = (member == k if len(model.response.members) > 1 else np.ones(len(y))) * 1.0
+        n = answers.lengths if group is None and np.all(own) else summed(own)
+        typical = np.average(y, weights=answers.counts * own)
+        mean = (summed(own * y) + typical) / (n + 1.0)
+        eta = eta + n * np.asarray(_start_eta(family, mean))
+        size = size + n
     return eta / np.maximum(size, 1.0), size
 
 
@@ -258,12 +278,14 @@ def _enough_nodes(model: Model, design: Design, start: np.ndarray) -> list[int]:
         return [1]
     data = Data.of(design, restrict(parameter_names(model, design)))
     none = np.zeros(global_offsets(design)[-1])
-    level, n = _marginal(model, design, design.obs_person, len(design.persons))
+    level, n = _marginal(model, design)
     above = level - np.average(level, weights=n)
-    person, cell = design.obs_person, design.obs_cell
     if design.complete:  # what is told of a person depends on the level alone
-        kept = np.isin(person, np.unique(above, return_index=True)[1])
-        person, cell = person[kept], cell[kept]
+        above, cells = np.unique(above), np.arange(len(design.x))
+        person, cell = (x.ravel() for x in np.meshgrid(np.arange(len(above)), cells, indexing="ij"))
+    else:
+        answers = design.observations.first(MOST_PERSONS)
+        person, cell = answers.person, design.row_cell[answers.row]
     told = np.asarray(_told(model, start, data, none, cell, above[person]))
     sums = [np.bincount(person, column) for column in told.T]
     sharpest = 1.0 / np.sqrt(1.0 + np.max(sums, axis=1))

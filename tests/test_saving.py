@@ -174,12 +174,12 @@ def test_other_versions_are_refused(rasch, tmp_path):
         Reader([]).read({"class": "eirt.certificate:Certificate", "fields": fields})
     rasch.save(tmp_path / "fit.eirt")
     with zipfile.ZipFile(tmp_path / "fit.eirt") as file:
-        written = json.loads(file.read("fit.json")) | {"format": 2}
+        written = json.loads(file.read("fit.json")) | {"format": 0}
         arrays = file.read("arrays.npz")
     with zipfile.ZipFile(tmp_path / "fit.eirt", "w") as file:
         file.writestr("fit.json", json.dumps(written))
         file.writestr("arrays.npz", arrays)
-    with pytest.raises(eirt.DataError, match="has format 2, and this version of eirt reads format"):
+    with pytest.raises(eirt.DataError, match="has format 0, and this version of eirt reads format"):
         eirt.load_fit(tmp_path / "fit.eirt")
 
 

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any, Literal, cast
 import numpy as np
 
 from eirt import frames
-from eirt.doors import Options, to_long
+from eirt.doors import Options, about_persons
 from eirt.errors import ConvergenceWarning, DataError, listing, nearest, warn_caller
 from eirt.functioning.base import Bank, Columns, bank, grouped, refuse_constant
 from eirt.functioning.items import DELTA, Rule, tested
@@ -17,6 +17,7 @@ from eirt.plots.intervals import Band, draw_intervals
 from eirt.report import frame_text
 from eirt.responses import Bernoulli
 from eirt.results import Fit
+from eirt.wide import to_long
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -182,7 +183,7 @@ def dif(
     frame = frames.to_pandas(data)
     if wide:
         covariate: Options = {"group": f"`{group}`"}
-        frame = to_long(frame, wide, person, item, response, None, covariate)
+        frame = to_long(frame, wide, about_persons(None, covariate), person, item, response)
     columns = Columns(person, item, response, group)
     frame, names, levels = grouped(frame, columns)
     equal = names if anchors is None else _named(anchors, names, "anchors")

@@ -96,7 +96,7 @@ def canonical_incidence(model: Model, design: Design) -> Canonical:
     Rows of no weight round their number up: data of about this size share a compiled program.
     """
     found: Any = aligned_responses(design)
-    base = np.full(found.y.shape[1], design.y[0])
+    base = np.full(found.y.shape[1], design.row_y[0])
     y = found.y
     values = np.unique(design.row_y)
     known = np.asarray(_at_zero(model.response, values))

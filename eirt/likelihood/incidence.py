@@ -16,6 +16,7 @@ import numpy as np
 from eirt._math import on_host
 from eirt.design import Design
 from eirt.model import Person
+from eirt.observations import Tabulated
 
 if TYPE_CHECKING:
     from jaxtyping import Array, Float, Int, Shaped
@@ -176,7 +177,7 @@ def nearly_complete(design: Design) -> bool:
 
 def longest_test(design: Design) -> int:
     """Return the largest number of responses of a person."""
-    return int(np.bincount(design.obs_person).max())
+    return int(design.observations.lengths.max())
 
 
 def incidence(design: Design, dense: bool, block: int = 1) -> Dense | Padded:
@@ -225,14 +226,23 @@ def _row_by_cell(design: Design, n_padded: int) -> Int[np.ndarray, "N C"] | None
     if not design.aligned:
         return None
     rows = np.full((n_padded, len(design.x)), len(design.row_cell), np.int32)
-    rows[design.obs_person, design.obs_cell] = design.obs_row
+    answers = design.observations
+    if isinstance(answers, Tabulated):
+        rows[: len(answers.rows)] = answers.rows
+    else:
+        rows[answers.person, design.obs_cell] = answers.row
     return rows
 
 
 def aligned_responses(design: Design) -> Aligned:
     """Return the responses as a table of persons x cells."""
-    shape = (len(design.persons), len(design.x))
-    y, present = np.full(shape, design.y[0]), np.zeros(shape)  # a possible response where none is
+    shape, answers = (len(design.persons), len(design.x)), design.observations
+    possible = design.row_y[0]  # where there is none
+    if isinstance(answers, Tabulated):
+        y = np.append(design.row_y, possible)[answers.rows]
+        there = (answers.rows < answers.n_rows).astype(float)
+        return on_host(Aligned, y, there, np.ones(shape[0]), person_data(design))
+    y, present = np.full(shape, possible), np.zeros(shape)
     y[design.obs_person, design.obs_cell] = design.y
     present[design.obs_person, design.obs_cell] = 1.0
     return on_host(Aligned, y, present, np.ones(shape[0]), person_data(design))

@@ -76,7 +76,8 @@ class Counts(NamedTuple):
 
 def counts_of(fit: Fit) -> Counts:
     """Return the counts of the persons of a fit."""
-    return Counts.of(fit.design.persons, fit.design.obs_person, fit.design.y)
+    design, answers = fit.design, fit.design.observations
+    return Counts(design.persons, answers.lengths.astype(int), answers.by_person(design.row_y))
 
 
 def answers_of(fit: Fit) -> Answers:

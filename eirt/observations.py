@@ -1,0 +1,137 @@
+"""Who gave which response where: a list of responses, or a table of persons and cells."""
+
+from __future__ import annotations
+
+import abc
+import functools
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+if TYPE_CHECKING:
+    from jaxtyping import Float, Int, UInt
+
+
+@dataclass(frozen=True, eq=False)
+class Observations(abc.ABC):
+    """The responses; a row is a distinct pair of cell and response.
+
+    Attributes:
+        n_persons: number of persons.
+        n_rows: number of rows.
+        n: number of responses.
+        person, row: person and row of each response.
+    """
+
+    n_persons: int
+    n_rows: int
+
+    if TYPE_CHECKING:  # at run time a property here would be the default of a field below
+
+        @property
+        def n(self) -> int: ...
+
+        @property
+        def person(self) -> Int[np.ndarray, " n"]: ...
+
+        @property
+        def row(self) -> Int[np.ndarray, " n"]: ...
+
+    @abc.abstractmethod
+    def by_person(self, of_rows: Float[np.ndarray, " S"]) -> Float[np.ndarray, " N"]:
+        """Sum what rows hold over the responses of each person."""
+
+    @abc.abstractmethod
+    def by_row(self, of_persons: Float[np.ndarray, " N"]) -> Float[np.ndarray, " S"]:
+        """Sum what persons hold over the responses in each row."""
+
+    @abc.abstractmethod
+    def first(self, n: int) -> Observations:
+        """Return the responses of the first n persons."""
+
+    @functools.cached_property
+    def counts(self) -> Float[np.ndarray, " S"]:
+        """Number of responses in each row."""
+        return self.by_row(np.ones(self.n_persons))
+
+    @functools.cached_property
+    def lengths(self) -> Float[np.ndarray, " N"]:
+        """Number of responses of each person."""
+        return self.by_person(np.ones(self.n_rows))
+
+
+@dataclass(frozen=True, eq=False)
+class Listed(Observations):
+    """Responses one by one.
+
+    >>> answers = Listed(2, 3, np.array([0, 0, 1]), np.array([0, 2, 2]))
+    >>> answers.by_person(np.array([1.0, 5.0, 7.0])), answers.counts
+    (array([8., 7.]), array([1., 0., 2.]))
+    """
+
+    person: Int[np.ndarray, " n"]
+    row: Int[np.ndarray, " n"]
+
+    @property
+    def n(self) -> int:
+        return len(self.row)
+
+    def by_person(self, of_rows: Float[np.ndarray, " S"]) -> Float[np.ndarray, " N"]:
+        return np.bincount(self.person, of_rows[self.row], self.n_persons)
+
+    def by_row(self, of_persons: Float[np.ndarray, " N"]) -> Float[np.ndarray, " S"]:
+        return np.bincount(self.row, of_persons[self.person], self.n_rows)
+
+    def first(self, n: int) -> Observations:
+        if n >= self.n_persons:
+            return self
+        kept = self.person < n
+        return Listed(n, self.n_rows, self.person[kept], self.row[kept])
+
+
+@dataclass(frozen=True, eq=False)
+class Tabulated(Observations):
+    """A table of persons and cells, at most one response in each: a byte or two a response.
+
+    Attributes:
+        rows: row of each response, `n_rows` where there is none.
+
+    >>> answers = Tabulated(2, 3, np.array([[0, 2], [3, 2]], np.uint8))
+    >>> answers.by_person(np.array([1.0, 5.0, 7.0])), answers.counts, answers.person.tolist()
+    (array([8., 7.]), array([1., 0., 2.]), [0, 0, 1])
+    """
+
+    rows: UInt[np.ndarray, "N C"]
+
+    @property
+    def complete(self) -> bool:
+        """Whether nothing is missing."""
+        return self.n == self.rows.size
+
+    @functools.cached_property
+    def n(self) -> int:
+        return int(self.counts.sum())
+
+    @functools.cached_property
+    def person(self) -> Int[np.ndarray, " n"]:
+        return np.nonzero(self.rows < self.n_rows)[0]
+
+    @functools.cached_property
+    def row(self) -> Int[np.ndarray, " n"]:
+        return self.rows[self.rows < self.n_rows].astype(np.int64)
+
+    def by_person(self, of_rows: Float[np.ndarray, " S"]) -> Float[np.ndarray, " N"]:
+        total, table = np.zeros(self.n_persons), np.append(of_rows, 0.0)
+        for column in self.rows.T:
+            total += table[column]
+        return total
+
+    def by_row(self, of_persons: Float[np.ndarray, " N"]) -> Float[np.ndarray, " S"]:
+        alike = self.n_persons > 0 and np.all(of_persons == 1.0)  # counting is quicker
+        weights, size = None if alike else of_persons, self.n_rows + 1
+        found = (np.bincount(column, weights, size) for column in self.rows.T)
+        return np.sum([np.asarray(sums, float) for sums in found], axis=0)[:-1]
+
+    def first(self, n: int) -> Observations:
+        return Tabulated(min(n, self.n_persons), self.n_rows, self.rows[:n])
