@@ -71,6 +71,10 @@ class Newton(Optimiser):
 
     def maximise(self, objective: Objective, psi: np.ndarray, report: Progress) -> Solution:
         searched = 0
+        try:
+            psi = self._rehearse(objective, psi, report)
+        except KeyboardInterrupt:
+            return Solution(psi, objective.newton_terms(psi), 0, True)
         if objective.quick:
             psi, searched, interrupted = self._search(objective, psi, report)
             if interrupted or searched == self.max_iterations:
@@ -78,14 +82,27 @@ class Newton(Optimiser):
         found = _finish(objective, psi, report) if searched else self._climb(objective, psi, report)
         return found._replace(iterations=searched + found.iterations)
 
-    def _climb(self, objective: Objective, psi: np.ndarray, report: Progress) -> Solution:
+    def _rehearse(self, objective: Objective, psi: np.ndarray, report: Progress) -> np.ndarray:
+        """Return the maximum for a sample of persons, found from that of a sample of these."""
+        sample = objective.rehearsal
+        if sample is None:
+            return psi
+        found = self._climb(sample, self._rehearse(sample, psi, report), report, len(psi) / 10)
+        if found.interrupted:
+            raise KeyboardInterrupt
+        return found.psi if np.all(np.isfinite(found.psi)) else psi
+
+    def _climb(
+        self, objective: Objective, psi: np.ndarray, report: Progress, enough: float = 0.0
+    ) -> Solution:
+        """Climb until nothing is left to gain, or a decrement is small enough."""
         terms, before = objective.newton_terms(psi), np.inf
         iterations, interrupted = 0, False
         try:
             while iterations < self.max_iterations:
                 step, decrement = newton_step(terms)
                 report(terms.value, scaled_gradient(terms, objective.design.n_obs))
-                if finished(decrement, before):
+                if decrement < enough or finished(decrement, before):
                     break
                 moved = halve_until_better(objective.newton_terms, psi, terms, step)
                 if moved is None:

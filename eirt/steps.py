@@ -9,7 +9,7 @@ import numpy as np
 
 from eirt.likelihood.base import Objective, Terms
 
-FINISHED = 1e-16  # Newton decrement at which no digit is left to gain
+FINISHED = 1e-13  # Newton decrement at which no digit that matters is left to gain
 DRIFTING = 1e-8  # Newton decrement below which slow progress is a drift to infinity
 ROUNDING = 1e-12  # of a log-likelihood
 

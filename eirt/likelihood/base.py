@@ -124,6 +124,11 @@ class Objective(abc.ABC):
         """Return exact value and gradient, and about the information: for searches, if `quick`."""
         return self.newton_terms(psi)
 
+    @property
+    def rehearsal(self) -> Objective | None:
+        """The same of a sample of persons that stand for all: its maximum is near, and cheap."""
+        return None
+
     def information(self, psi: np.ndarray) -> np.ndarray:
         """Return the observed information."""
         return self.newton_terms(psi).information

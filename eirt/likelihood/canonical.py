@@ -10,52 +10,26 @@ weighted scores have equal posteriors, and are one.
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any, NamedTuple
+from typing import TYPE_CHECKING, NamedTuple
 
 import jax
 import jax.numpy as jnp
 import numpy as np
 
-from eirt._compiled import compiled
-from eirt._math import Grid, on_host, over_blocks, rounded_up
+from eirt._math import Grid, over_blocks
 from eirt.design import Design
-from eirt.factors import combine, first_of
 from eirt.likelihood.ability import node_statistics
 from eirt.likelihood.carry import Carry, Direct
 from eirt.likelihood.cells import row_derivatives
-from eirt.likelihood.incidence import aligned_responses
 from eirt.likelihood.polynomials import enough, orthonormal, polynomials, powers_up_to
-from eirt.model import CellParameters, Model, Person
-from eirt.responses import Response
+from eirt.likelihood.sufficient import Canonical
+from eirt.model import CellParameters, Model
 
 if TYPE_CHECKING:
-    from jaxtyping import Array, Float, Int
+    from jax.typing import DTypeLike
+    from jaxtyping import Array, Float
 
 ELEMENTS = 2**23  # persons at a time x polynomials x cells
-
-
-class Canonical(NamedTuple):
-    """Who answered what, each cell at most once.
-
-    Persons who are known to have the same posterior are one, with their mean responses.
-
-    Attributes:
-        y: responses, persons x cells; the base where there is none.
-        present: 1 for a response, 0 where there is none; None where there are all.
-        base: a response that each cell is compared with.
-        constant: what log p(y) holds besides y eta - b(eta), relative to the base, by person.
-        weight: how many each stands for.
-        person: covariates of each person.
-        group: which of these each person of the data is.
-    """
-
-    y: Float[Array, "N C"]
-    present: Float[Array, "N C"] | None
-    base: Float[Array, " C"]
-    constant: Float[Array, " N"]
-    weight: Float[Array, " N"]
-    person: Person
-    group: Int[Array, " persons"]
 
 
 class Assembly(NamedTuple):
@@ -65,11 +39,13 @@ class Assembly(NamedTuple):
         m: how many of a cell's parameters the target moves.
         block: persons at a time.
         degree: of the polynomials on which posterior covariances are projected.
+        single: whether posteriors are in single precision; sums are not.
     """
 
     m: int
     block: int
     degree: int = 0
+    single: bool = False
 
 
 class Louis(NamedTuple):
@@ -83,83 +59,21 @@ class Louis(NamedTuple):
     lost: Float[Array, "P P"]
 
 
-@compiled(0)
-def _at_zero(response: Response, values: Float[Array, " n"]) -> Float[Array, " n"]:
-    """Return the log probabilities of responses where the predictor is zero."""
-    each = jax.vmap(response.log_prob, (0, None, None))
-    return each(values, jnp.zeros(()), jnp.zeros(response.n_aux))
-
-
-def canonical_incidence(model: Model, design: Design) -> Canonical:
-    """Return the responses as a table of persons x cells.
-
-    Rows of no weight round their number up: data of about this size share a compiled program.
-    """
-    found: Any = aligned_responses(design)
-    base = np.full(found.y.shape[1], design.row_y[0])
-    y = found.y
-    values = np.unique(design.row_y)
-    known = np.asarray(_at_zero(model.response, values))
-    known = known - known[values == base[0]]
-    constant = np.zeros(len(y))
-    if np.any(known):
-        constant = known[np.searchsorted(values, y)].sum(axis=1)
-    group, weight = np.arange(len(y)), np.ones(len(y))
-    first = group
-    present = found.present
-    if design.complete:
-        group = _alike(model, design, y, found.person)
-        weight, first, present = np.bincount(group).astype(float), first_of(group), None
-
-    def mean(values: np.ndarray) -> np.ndarray:
-        if len(weight) == len(values):  # nobody is like another
-            return values
-        sums = [np.bincount(group, column) for column in values.T]
-        return np.stack(sums, axis=1) / weight[:, None]
-
-    y, constant = mean(y), mean(constant[:, None])[:, 0]
-    more = rounded_up(len(y)) - len(y)
-
-    def padded(values: np.ndarray) -> np.ndarray:
-        return np.concatenate([values, np.zeros((more, *values.shape[1:]), values.dtype)])
-
-    return on_host(
-        Canonical,
-        np.concatenate([y, np.broadcast_to(base, (more, len(base)))]),
-        None if present is None else padded(present),
-        base,
-        padded(constant),
-        padded(weight),
-        jax.tree.map(lambda leaf: padded(leaf[first]), found.person),
-        group,
-    )
-
-
-def _alike(model: Model, design: Design, y: np.ndarray, person: Person) -> np.ndarray:
-    """Number the persons, those who are known to have equal posteriors alike.
-
-    With loading_c = Lambda'z_c the responses enter a posterior through the scores sum_c y_c z_c.
-    """
-    import pandas as pd
-
-    if model.moved > 1 or any(effect.slope.free for effect in model.effects if effect.local):
-        return np.arange(len(y))
-    scores = [y @ term.z for term in design.terms if term.local]
-    covariates = [np.asarray(leaf) for leaf in jax.tree.leaves(person)]
-    columns = np.concatenate([*scores, *covariates], axis=1)
-    return combine(pd.DataFrame(columns), range(columns.shape[1]))
-
-
 def canonical_log_likelihoods(
-    model: Model, cells: CellParameters, who: Canonical, grid: Grid
+    model: Model, cells: CellParameters, who: Canonical, grid: Grid, dtype: DTypeLike = float
 ) -> Float[Array, "N K"]:
-    """Return each person's log-likelihood at every node."""
+    """Return each person's log-likelihood at every node, products in the precision asked for."""
     at_node = jax.vmap(model.log_prob, (None, None, 0))
-    by_cell = jax.vmap(at_node, (0, 0, None))(cells, who.base, jnp.asarray(grid.nodes))
-    base = by_cell.sum(axis=0) if who.present is None else who.present @ by_cell
-    above = who.y - who.base
-    level = above @ cells.location + who.constant
-    return base + level[:, None] + (above @ cells.loading) @ grid.nodes.T
+    nodes = jnp.asarray(grid.nodes)
+    by_cell = jax.vmap(at_node, (0, 0, None))(cells, who.base, nodes)
+    if who.present is None:
+        base = by_cell.sum(axis=0).astype(dtype)
+    else:
+        base = who.present.astype(dtype) @ by_cell.astype(dtype)
+    above = who.y.astype(dtype) - who.base.astype(dtype)
+    level = above @ cells.location.astype(dtype) + who.constant.astype(dtype)
+    slope = above @ cells.loading.astype(dtype)
+    return base + level[:, None] + slope @ nodes.T.astype(dtype)
 
 
 def canonical_louis(
@@ -177,19 +91,23 @@ def canonical_louis(
     The score of a cell is y a(x) - h(x) with a = (1, x), so that its posterior covariances are
     those of x and of h.
     """
-    m, n_cells, n_nodes = how.m, len(who.base), len(grid.nodes)
+    m, n_cells, n_nodes, dtype = how.m, len(who.base), len(grid.nodes), weights.dtype
     at_nodes = row_derivatives(model, cells, who.base, grid, m)
     a = jnp.concatenate([jnp.ones((n_nodes, 1)), jnp.asarray(grid.nodes)], axis=1)[:, :m]
     h = jnp.swapaxes(who.base[:, None, None] * a - at_nodes.gradient, 0, 1)
+    a, h, curvature = (x.astype(dtype) for x in (a, h, at_nodes.hessian))
+    who = who._replace(y=who.y.astype(dtype), weight=who.weight.astype(dtype))
     mass = weights * who.weight[:, None]
     if who.present is not None:
+        who = who._replace(present=who.present.astype(dtype))
+        assert who.present is not None
         count = who.present.T @ mass
         by_cell = (who.present * who.y).T @ (mass @ a) - jnp.einsum("ck,kcm->cm", count, h)
-        complete = carry.blocks(-jnp.einsum("ck,ckmo->cmo", count, at_nodes.hessian))
+        complete = carry.blocks(-jnp.einsum("ck,ckmo->cmo", count, curvature))
         return Louis(by_cell, complete, _projected(a, h, how, carry, who, weights, grid))
     count = mass.sum(axis=0)
     by_cell = who.y.T @ (mass @ a) - jnp.einsum("k,kcm->cm", count, h)
-    complete = carry.blocks(-jnp.einsum("k,ckmo->cmo", count, at_nodes.hessian))
+    complete = carry.blocks(-jnp.einsum("k,ckmo->cmo", count, curvature))
     flat = h.reshape(n_nodes, n_cells * m)
     if n_nodes < n_cells * m:
         within = flat.T @ ((jnp.diag(count) - mass.T @ weights) @ flat)
@@ -238,7 +156,7 @@ def _projected(
         return total + rows.T @ rows
 
     parts = (weights, who.y, who.present, who.weight)
-    empty = jnp.zeros((n_cells * m, n_cells * m))
+    empty = jnp.zeros((n_cells * m, n_cells * m), weights.dtype)
     return carry.pairs(over_blocks(add, empty, parts, how.block))
 
 
@@ -256,7 +174,7 @@ def _with_responses(
     n_cells, d = len(who.base), x.shape[1]
     mean = weights @ x
     weighted = who.y * who.weight[:, None]
-    empty = jnp.zeros((n_cells, m, n_cells, m))
+    empty = jnp.zeros((n_cells, m, n_cells, m), weights.dtype)
     for b in range(d):
         cross = weighted.T @ (weights * (x[:, b] - mean[:, b : b + 1])) @ flat
         cross = cross.reshape(n_cells, n_cells, m)

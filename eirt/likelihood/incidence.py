@@ -19,7 +19,7 @@ from eirt.model import Person
 from eirt.observations import Tabulated
 
 if TYPE_CHECKING:
-    from jaxtyping import Array, Float, Int, Shaped
+    from jaxtyping import Array, Float, Int, Integer, Shaped
 
 
 FEW = 5  # answers of a kind that a sample holds
@@ -226,26 +226,30 @@ def _row_by_cell(design: Design, n_padded: int) -> Int[np.ndarray, "N C"] | None
     if not design.aligned:
         return None
     rows = np.full((n_padded, len(design.x)), len(design.row_cell), np.int32)
+    rows[: len(design.persons)] = row_table(design)
+    return rows
+
+
+def row_table(design: Design) -> Integer[np.ndarray, "N C"]:
+    """Return the row of each person in each cell, as many as there are rows where there is none.
+
+    No person may have two in a cell.
+    """
     answers = design.observations
     if isinstance(answers, Tabulated):
-        rows[: len(answers.rows)] = answers.rows
-    else:
-        rows[answers.person, design.obs_cell] = answers.row
+        return answers.rows
+    shape = len(design.persons), len(design.x)
+    rows = np.full(shape, answers.n_rows, np.min_scalar_type(answers.n_rows))
+    rows[answers.person, design.obs_cell] = answers.row
     return rows
 
 
 def aligned_responses(design: Design) -> Aligned:
     """Return the responses as a table of persons x cells."""
-    shape, answers = (len(design.persons), len(design.x)), design.observations
-    possible = design.row_y[0]  # where there is none
-    if isinstance(answers, Tabulated):
-        y = np.append(design.row_y, possible)[answers.rows]
-        there = (answers.rows < answers.n_rows).astype(float)
-        return on_host(Aligned, y, there, np.ones(shape[0]), person_data(design))
-    y, present = np.full(shape, possible), np.zeros(shape)
-    y[design.obs_person, design.obs_cell] = design.y
-    present[design.obs_person, design.obs_cell] = 1.0
-    return on_host(Aligned, y, present, np.ones(shape[0]), person_data(design))
+    rows = row_table(design)
+    y = np.append(design.row_y, design.row_y[0])[rows]  # a possible response where there is none
+    there = (rows < len(design.row_y)).astype(float)
+    return on_host(Aligned, y, there, np.ones(len(y)), person_data(design))
 
 
 def slots(design: Design) -> Slots:

@@ -151,6 +151,11 @@ class PenalisedObjective(Objective):
     def quick_terms(self, psi: np.ndarray) -> Terms:
         return self._added(self.inner.quick_terms(psi), psi)
 
+    @property
+    def rehearsal(self) -> Objective | None:
+        found = self.inner.rehearsal
+        return None if found is None else PenalisedObjective(found, self.priors)
+
     def _added(self, terms: Terms, psi: np.ndarray) -> Terms:
         prior = self._expand(psi)
         return Terms(

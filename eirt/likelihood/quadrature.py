@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
+import copy
 import functools
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, NamedTuple
 
 import jax
 import jax.numpy as jnp
@@ -15,10 +16,16 @@ from eirt._math import Grid, equispaced_grid
 from eirt.design import Design
 from eirt.likelihood.ability import node_statistics, partition
 from eirt.likelihood.base import Likelihood, Moments, Objective, Terms
-from eirt.likelihood.canonical import Canonical
+from eirt.likelihood.canonical import Louis
 from eirt.likelihood.carry import Direct
 from eirt.likelihood.cells import Data, cell_parameters, flatten, on_common_scale, person_prior
 from eirt.likelihood.incidence import incidence, nearly_complete, thinned
+from eirt.likelihood.sufficient import (
+    Canonical,
+    each_person,
+    over_persons,
+    sampled,
+)
 from eirt.likelihood.table import (
     MAX_NODES,
     WIDER,
@@ -40,6 +47,8 @@ if TYPE_CHECKING:
 
 SAMPLE = 1000, 5  # persons whose information leads a search: at least, and per parameter
 MOST_SAMPLED = 0.25  # of all persons: else the information of all is as good
+SPARED = 8  # of a sample whose maximum is found first, everybody stands for so many
+LEAST_REHEARSED = 4000  # persons in it
 
 
 @dataclass(frozen=True)
@@ -129,6 +138,18 @@ class QuadratureObjective(Objective):
         assert not isinstance(self.who, Canonical)
         return jax.device_put(thinned(self.who, self.design, self._every))
 
+    @property
+    def rehearsal(self) -> Objective | None:
+        least = max(LEAST_REHEARSED, len(self.restriction.select))
+        if not isinstance(self.who, Canonical) or len(self.who.weight) < SPARED * least:
+            return None
+        sample = sampled(self.who, SPARED)
+        if sample is None:
+            return None
+        found = copy.copy(self)
+        found.who = jax.device_put(sample)
+        return found
+
     def moments(self, psi: np.ndarray) -> Moments:
         full = self.restriction.full(psi)
         mean, covariance = (
@@ -165,7 +186,11 @@ class QuadratureObjective(Objective):
 @compiled(0)
 def _value(model: Model, psi: Array, data: Data, who: Incidence, grid: Grid) -> Array:
     full = data.restriction.expand(psi)
-    return jnp.sum(who.weight * posterior(model, full, data, who, grid, jnp.zeros(0)).loglik)
+
+    def value(some: Incidence) -> Array:
+        return jnp.sum(some.weight * posterior(model, full, data, some, grid, jnp.zeros(0)).loglik)
+
+    return over_persons(value, who, grid)
 
 
 @compiled(0)
@@ -188,46 +213,75 @@ def _person_scores(
     return jax.lax.map(lambda along: jax.jvp(loglik, (psi,), (along,))[1], jnp.eye(psi.size))
 
 
+class Sums(NamedTuple):
+    """Sums over persons, at one point.
+
+    Attributes:
+        value: log-likelihood.
+        louis: score and informations of cells.
+        persons: gradient, curvature and complete information that persons' priors add, where
+            covariates move them.
+    """
+
+    value: Float[Array, ""]
+    louis: Louis
+    persons: tuple[Float[Array, " P"], Float[Array, "P P"], Float[Array, "P P"]] | None
+
+
 @compiled(0, 1)
 def _newton_terms(
     model: Model, how: Assembly, psi: Array, data: Data, who: Incidence, grid: Grid
 ) -> tuple[Array, ...]:
     """Return value, gradient, observed and complete information by Louis' identity."""
-    full = data.restriction.expand(psi)
-    now = posterior(model, full, data, who, grid, jnp.zeros(0))
-    cells = cell_parameters(model, full, data, jnp.zeros(0))
 
     def flat_cells(free: Array) -> Array:
         expanded = data.restriction.expand(free)
         return flatten(cell_parameters(model, expanded, data, jnp.zeros(0)))[:, : how.m]
 
+    carry = Direct(jax.jacfwd(flat_cells)(psi))
+    sums = over_persons(lambda some: _sums(model, how, psi, carry, data, some, grid), who, grid)
+
+    def linearised(free: Array) -> Array:
+        """Parameters of cells, weighted by their scores."""
+        return jnp.sum(sums.louis.by_cell * flat_cells(free))
+
+    # location and loading may be products of parameters: the curvature of the map itself
+    gradient, bend = jax.grad(linearised)(psi), jax.hessian(linearised)(psi)
+    complete = sums.louis.complete
+    observed = complete - bend - sums.louis.lost
+    if sums.persons is not None:
+        moved, bent, known = sums.persons
+        gradient, observed, complete = gradient + moved, observed - bent, complete + known
+    return sums.value, gradient, (observed + observed.T) / 2, complete
+
+
+def _sums(
+    model: Model, how: Assembly, psi: Array, carry: Direct, data: Data, who: Incidence, grid: Grid
+) -> Sums:
+    full = data.restriction.expand(psi)
+    now = posterior(model, full, data, who, grid, jnp.zeros(0), how.single)
+    cells = cell_parameters(model, full, data, jnp.zeros(0))
+    value = jnp.sum(who.weight * now.loglik)
+    if not model.varied:
+        return Sums(value, louis(model, how, cells, carry, data, who, now.weights, grid), None)
+
     def prior(free: Array) -> Array:
         return person_prior(model, data.restriction.expand(free), data, who)
 
-    moving = jax.jacfwd(prior)(psi) if model.varied else None
-    carry = Direct(jax.jacfwd(flat_cells)(psi))
+    moving = jax.jacfwd(prior)(psi)
     sums = louis(model, how, cells, carry, data, who, now.weights, grid, moving)
-    expected = now.weights @ node_statistics(grid, prior(psi).shape[1])
+    expected = now.weights @ node_statistics(grid, moving.shape[1])
     normaliser = functools.partial(partition, dimension=model.dimension)
 
     def linearised(free: Array) -> Array:
-        """Parameters of cells and persons, weighted by their scores."""
-        cells_part = jnp.sum(sums.by_cell * flat_cells(free))
-        if not model.varied:
-            return cells_part
+        """Parameters of persons, weighted by their scores."""
         natural = prior(free)
-        persons_part = jnp.sum(expected * natural, axis=1) - jax.vmap(normaliser)(natural)
-        return cells_part + jnp.sum(who.weight * persons_part)
+        each = jnp.sum(expected * natural, axis=1) - jax.vmap(normaliser)(natural)
+        return jnp.sum(who.weight * each)
 
-    # location and loading may be products of parameters: the curvature of the map itself
-    bend = jax.hessian(linearised)(psi)
-    observed = sums.complete - bend - sums.lost
-    complete = sums.complete
-    if moving is not None:
-        spread = jax.vmap(jax.hessian(normaliser))(prior(psi))
-        complete = complete + jnp.einsum("n,nsp,nst,ntq->pq", who.weight, moving, spread, moving)
-    value = jnp.sum(who.weight * now.loglik)
-    return value, jax.grad(linearised)(psi), (observed + observed.T) / 2, complete
+    spread = jax.vmap(jax.hessian(normaliser))(prior(psi))
+    known = jnp.einsum("n,nsp,nst,ntq->pq", who.weight, moving, spread, moving)
+    return Sums(value, sums, (jax.grad(linearised)(psi), jax.hessian(linearised)(psi), known))
 
 
 @compiled(0)
@@ -235,6 +289,10 @@ def _moments(
     model: Model, psi: Array, data: Data, who: Incidence, grid: Grid
 ) -> tuple[Array, Array]:
     full = data.restriction.expand(psi)
-    weights = posterior(model, full, data, who, grid, jnp.zeros(0)).weights
-    moments = posterior_moments(weights, grid)
-    return on_common_scale(model, full, data, person_prior(model, full, data, who), *moments)
+
+    def moments(some: Incidence) -> tuple[Array, Array]:
+        weights = posterior(model, full, data, some, grid, jnp.zeros(0)).weights
+        found = posterior_moments(weights, grid)
+        return on_common_scale(model, full, data, person_prior(model, full, data, some), *found)
+
+    return each_person(moments, who, grid)

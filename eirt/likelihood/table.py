@@ -19,9 +19,7 @@ from eirt.design import Design
 from eirt.likelihood.ability import node_statistics, partition
 from eirt.likelihood.canonical import (
     Assembly,
-    Canonical,
     Louis,
-    canonical_incidence,
     canonical_log_likelihoods,
     canonical_louis,
     projection,
@@ -51,6 +49,7 @@ from eirt.likelihood.polynomials import (
     polynomials,
     powers_up_to,
 )
+from eirt.likelihood.sufficient import Canonical, canonical_incidence
 from eirt.model import CellParameters, Model
 
 if TYPE_CHECKING:
@@ -94,18 +93,29 @@ def log_table(model: Model, cells: CellParameters, data: Data, grid: Grid) -> Fl
 
 
 def posterior(
-    model: Model, full: Array, data: Data, who: Incidence, grid: Grid, u: Float[Array, " U"]
+    model: Model,
+    full: Array,
+    data: Data,
+    who: Incidence,
+    grid: Grid,
+    u: Float[Array, " U"],
+    single: bool = False,
 ) -> Posterior:
     """Return the posterior of every person over the nodes."""
-    cells = cell_parameters(model, full, data, u)
+    cells, dtype = cell_parameters(model, full, data, u), jnp.float32 if single else full.dtype
     if isinstance(who, Canonical):
-        likelihoods = canonical_log_likelihoods(model, cells, who, grid)
+        likelihoods = canonical_log_likelihoods(model, cells, who, grid, dtype)
     else:
         likelihoods = who.by_person(log_table(model, cells, data, grid))
-    tilt = log_prior(person_prior(model, full, data, who), grid)
-    joint = likelihoods + tilt + grid.log_weights
-    loglik = jax.nn.logsumexp(joint, axis=1)
-    return Posterior(loglik, jnp.exp(joint - loglik[:, None]))
+    joint = likelihoods + jnp.asarray(grid.log_weights).astype(likelihoods.dtype)
+    if model.varied:
+        tilt = log_prior(person_prior(model, full, data, who), grid)
+        joint = joint + tilt.astype(joint.dtype)
+    top = jax.lax.stop_gradient(jnp.max(joint, axis=1, keepdims=True))
+    top = jnp.where(jnp.isfinite(top), top, 0.0)
+    density = jnp.exp(joint - top)  # once: exponentials are most of the work
+    total = jnp.sum(density, axis=1, keepdims=True)
+    return Posterior(jnp.log(total[:, 0]) + top[:, 0], density / total)
 
 
 def log_prior(prior: Float[Array, "N s"], grid: Grid) -> Float[Array, "N K"]:

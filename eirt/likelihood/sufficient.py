@@ -1,0 +1,181 @@
+"""Who answered what, as a table of responses: for families where sums of these suffice."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import TYPE_CHECKING, Any, NamedTuple
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+
+from eirt._compiled import compiled
+from eirt._math import Grid, Tree, on_host, over_blocks, rounded_up
+from eirt.design import Design
+from eirt.factors import combine, first_of
+from eirt.likelihood.incidence import FEW, person_data, row_table
+from eirt.model import Model, Person
+from eirt.responses import Response
+
+if TYPE_CHECKING:
+    from jaxtyping import Array, Float, Int, Shaped
+
+CACHED = 2**18  # persons at a time x nodes: what processors keep close
+
+
+class Canonical(NamedTuple):
+    """Who answered what, each cell at most once.
+
+    Persons who are known to have the same posterior are one, with their mean responses.
+
+    Attributes:
+        y: responses, persons x cells; the base where there is none.
+        present: 1 for a response, 0 where there is none; None where there are all.
+        base: a response that each cell is compared with.
+        constant: what log p(y) holds besides y eta - b(eta), relative to the base, by person.
+        weight: how many each stands for.
+        person: covariates of each person.
+        group: which of these each person of the data is.
+    """
+
+    y: Shaped[Array, "N C"]
+    present: Shaped[Array, "N C"] | None
+    base: Float[Array, " C"]
+    constant: Float[Array, " N"]
+    weight: Float[Array, " N"]
+    person: Person
+    group: Int[Array, " persons"]
+
+
+@compiled(0)
+def _at_zero(response: Response, values: Float[Array, " n"]) -> Float[Array, " n"]:
+    """Return the log probabilities of responses where the predictor is zero."""
+    each = jax.vmap(response.log_prob, (0, None, None))
+    return each(values, jnp.zeros(()), jnp.zeros(response.n_aux))
+
+
+def canonical_incidence(model: Model, design: Design) -> Canonical:
+    """Return the responses as a table of persons x cells.
+
+    Rows of no weight round their number up: data of about this size share a compiled program.
+    """
+    rows, answers, base = row_table(design), design.observations, design.row_y[0]
+    n, n_cells = rows.shape
+    values = np.unique(design.row_y)
+    known = np.asarray(_at_zero(model.response, values))
+    of_rows = (known - known[values == base])[np.searchsorted(values, design.row_y)]
+    constant = answers.by_person(of_rows) if np.any(of_rows) else np.zeros(n)
+    # a byte a response where it is a small whole number
+    table = np.append(design.row_y, base)
+    small = table.astype(np.uint8) if 0 <= table.min() and table.max() < 2**8 else table
+    y = (small if np.array_equal(small, table) else table)[rows.T].T
+    person, group, weight = person_data(design), np.arange(n), np.ones(n)
+    first, present = group, None
+    if design.complete:
+        group = _alike(model, design, person)
+        weight, first = np.bincount(group).astype(float), first_of(group)
+    else:
+        present = (rows < answers.n_rows).astype(np.uint8)
+
+    def mean(values: np.ndarray) -> np.ndarray:
+        if len(weight) == n:  # nobody is like another
+            return values
+        sums = [np.bincount(group, column) for column in values.T]
+        return np.stack(sums, axis=1) / weight[:, None]
+
+    y, constant = mean(y), mean(constant[:, None])[:, 0]
+    more = rounded_up(len(y)) - len(y)
+
+    def padded(values: np.ndarray) -> np.ndarray:
+        return np.concatenate([values, np.zeros((more, *values.shape[1:]), values.dtype)])
+
+    return on_host(
+        Canonical,
+        np.concatenate([y, np.full((more, n_cells), base, y.dtype)]),
+        None if present is None else padded(present),
+        np.full(n_cells, base),
+        padded(constant),
+        padded(weight),
+        jax.tree.map(lambda leaf: padded(leaf[first]), person),
+        group,
+    )
+
+
+def _alike(model: Model, design: Design, person: Person) -> np.ndarray:
+    """Number the persons, those who are known to have equal posteriors alike.
+
+    With loading_c = Lambda'z_c the responses enter a posterior through the scores sum_c y_c z_c.
+    """
+    import pandas as pd
+
+    if model.moved > 1 or any(effect.slope.free for effect in model.effects if effect.local):
+        return np.arange(len(design.persons))
+    columns = [
+        design.observations.by_person(design.row_y * z[design.row_cell])
+        for term in design.terms
+        if term.local
+        for z in term.z.T
+    ]
+    columns += [column for leaf in jax.tree.leaves(person) for column in np.asarray(leaf).T]
+    return combine(pd.DataFrame(dict(enumerate(columns))), range(len(columns)))
+
+
+def sampled(who: Canonical, every: int) -> Canonical | None:
+    """Return every so manieth person, standing for as many, if responses of all cells still vary.
+
+    What nobody is known to have answered otherwise has no maximum.
+    """
+    own = jax.tree.map(lambda leaf: np.asarray(leaf)[::every], _by_person(who))
+    there = np.ones(own["y"].shape) if own["present"] is None else own["present"]
+    there = there * (own["weight"] > 0)[:, None]
+    others = np.sum(there * (own["y"] != who.base), axis=0)
+    if np.any(np.minimum(others, there.sum(axis=0) - others) < FEW):
+        return None
+    return who._replace(**own | {"weight": own["weight"] * every})
+
+
+def over_persons(sums: Callable[[Any], Tree], who: Any, grid: Grid) -> Tree:
+    """Return sums over all persons, of as many at a time as processors keep close.
+
+    Args:
+        sums: of some of the persons.
+        who: the persons; others than `Canonical` are taken together.
+        grid: the nodes.
+    """
+    size = _close(who, grid)
+    if size is None:
+        return sums(who)
+
+    def add(total: Tree, part: dict[str, Any]) -> Tree:
+        return jax.tree.map(jnp.add, total, sums(who._replace(**part)))
+
+    parts = _by_person(who)
+    some = who._replace(**jax.tree.map(lambda leaf: leaf[:size], parts))
+    empty = jax.tree.map(lambda leaf: jnp.zeros(leaf.shape), jax.eval_shape(sums, some))
+    return over_blocks(add, empty, parts, size)
+
+
+def each_person(of: Callable[[Any], Tree], who: Any, grid: Grid) -> Tree:
+    """Return what is known of each person, of as many at a time as processors keep close."""
+    size = _close(who, grid)
+    if size is None or len(who.weight) % size:
+        return of(who)
+    parts = jax.tree.map(lambda leaf: leaf.reshape(-1, size, *leaf.shape[1:]), _by_person(who))
+    found = jax.lax.map(lambda part: of(who._replace(**part)), parts)
+    return jax.tree.map(lambda leaf: leaf.reshape(-1, *leaf.shape[2:]), found)
+
+
+def _close(who: Any, grid: Grid) -> int | None:
+    """Return how many persons at a time are kept close, a divisor if there is one; None for all."""
+    if not isinstance(who, Canonical):
+        return None
+    n, most = len(who.weight), max(CACHED // len(grid.log_weights), 1)
+    if n <= 2 * most:
+        return None
+    return next((size for size in range(most, most // 4, -1) if n % size == 0), most)
+
+
+def _by_person(who: Canonical) -> dict[str, Any]:
+    """Return the arrays that have a row for each person."""
+    names = ("y", "present", "constant", "weight", "person")
+    return {name: getattr(who, name) for name in names}
