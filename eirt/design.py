@@ -129,6 +129,11 @@ class Design:
         """Response code of each observation."""
         return self.row_y[self.obs_row]
 
+    @functools.cached_property
+    def person_totals(self) -> np.ndarray:
+        """Sum of the response codes of each person."""
+        return self.observations.by_person(self.row_y)
+
     @property
     def total(self) -> float:
         """Sum of the response codes."""

@@ -57,7 +57,7 @@ def _totals(design: Design) -> tuple[Float[np.ndarray, " I"], Float[np.ndarray, 
     """Return how many responses each item got, and their sum."""
     answers = design.observations
     if design.items_first:
-        return answers.lengths, answers.by_person(design.row_y)
+        return answers.lengths, design.person_totals
     weights = answers.counts, answers.counts * design.row_y
     n, sums = (np.bincount(design.row_item, w, len(design.items)) for w in weights)
     return n, sums

@@ -123,8 +123,10 @@ class Tabulated(Observations):
 
     def by_person(self, of_rows: Float[np.ndarray, " S"]) -> Float[np.ndarray, " N"]:
         total, table = np.zeros(self.n_persons), np.append(of_rows, 0.0)
+        own = np.empty(self.n_persons)
         for column in self.rows.T:
-            total += table[column]
+            np.take(table, column, out=own, mode="clip")  # anything else copies first
+            total += own
         return total
 
     def by_row(self, of_persons: Float[np.ndarray, " N"]) -> Float[np.ndarray, " S"]:
@@ -132,6 +134,12 @@ class Tabulated(Observations):
         weights, size = None if alike else of_persons, self.n_rows + 1
         found = (np.bincount(column, weights, size) for column in self.rows.T)
         return np.sum([np.asarray(sums, float) for sums in found], axis=0)[:-1]
+
+    @functools.cached_property
+    def lengths(self) -> Float[np.ndarray, " N"]:
+        if self.complete:
+            return np.full(self.n_persons, float(self.rows.shape[1]))
+        return self.by_person(np.ones(self.n_rows))
 
     def first(self, n: int) -> Observations:
         return Tabulated(min(n, self.n_persons), self.n_rows, self.rows[:n])

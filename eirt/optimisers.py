@@ -13,6 +13,7 @@ from eirt.progress import Progress
 from eirt.scales import rough_covariance
 from eirt.steps import (
     ROUNDING,
+    SINGLE,
     Point,
     along,
     finished,
@@ -27,7 +28,7 @@ from eirt.steps import (
 CLOSE = 1e-3  # largest gradient at which BFGS hands over to Newton
 GAINED = 1e-8  # gain of log-likelihood at which it hands over, too
 FAR = 5.0  # Newton decrement per parameter beyond which EM steps lead on better
-MOVED = 1e-7  # Newton decrement of a step that changes the information noticeably
+MOVED = 1e-6  # Newton decrement of a step that changes the information noticeably
 
 
 class Solution(NamedTuple):
@@ -128,8 +129,12 @@ class Newton(Optimiser):
                     break
                 if far:
                     step, _ = newton_step(terms._replace(information=terms.safe))
-                at = objective.quick_terms if far else with_secants(objective, psi, terms)
-                moved = halve_until_better(at, psi, terms, step)
+                at = (
+                    objective.quick_terms
+                    if far
+                    else with_secants(objective.quick_value_and_grad, psi, terms)
+                )
+                moved = halve_until_better(at, psi, terms, step, SINGLE)
                 if moved is None:
                     break
                 (psi, terms), iterations = moved, iterations + 1
@@ -183,7 +188,7 @@ def _finish(objective: Objective, psi: np.ndarray, report: Progress, most: int =
         if finished(decrement, before):
             return Solution(psi, terms, iteration)
         before = decrement
-        trial = with_old_information(objective, terms)(psi + step)
+        trial = with_old_information(objective.value_and_grad, terms)(psi + step)
         if not trial.value >= terms.value - ROUNDING * abs(trial.value):
             break
         psi = psi + step

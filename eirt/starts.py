@@ -201,11 +201,15 @@ def _marginal(
 
     eta = size = np.zeros(())
     member = model.response.member_of(*design.given[cell].T)
+    several = len(model.response.members) > 1
     for k, family in enumerate(model.response.members):
-        own = (member == k if len(model.response.members) > 1 else np.ones(len(y))) * 1.0
-        n = answers.lengths if group is None and np.all(own) else summed(own)
+        own = (member == k) * 1.0 if several else np.ones(len(y))
+        if group is None and not several:
+            n, sums = answers.lengths, design.person_totals
+        else:
+            n, sums = summed(own), summed(own * y)
         typical = np.average(y, weights=answers.counts * own)
-        mean = (summed(own * y) + typical) / (n + 1.0)
+        mean = (sums + typical) / (n + 1.0)
         eta = eta + n * np.asarray(_start_eta(family, mean))
         size = size + n
     return eta / np.maximum(size, 1.0), size

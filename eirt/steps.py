@@ -12,6 +12,7 @@ from eirt.likelihood.base import Objective, Terms
 FINISHED = 1e-13  # Newton decrement at which no digit that matters is left to gain
 DRIFTING = 1e-8  # Newton decrement below which slow progress is a drift to infinity
 ROUNDING = 1e-12  # of a log-likelihood
+SINGLE = 1e-8  # the same in single precision
 
 
 def newton_step(terms: Terms) -> tuple[np.ndarray, float]:
@@ -32,12 +33,16 @@ def newton_step(terms: Terms) -> tuple[np.ndarray, float]:
 
 
 def halve_until_better(
-    terms_of: Callable[[np.ndarray], Terms], psi: np.ndarray, terms: Terms, step: np.ndarray
+    terms_of: Callable[[np.ndarray], Terms],
+    psi: np.ndarray,
+    terms: Terms,
+    step: np.ndarray,
+    rounding: float = ROUNDING,
 ) -> tuple[np.ndarray, Terms] | None:
     """Return the first of psi + step, psi + step/2, ... that is no worse, or None."""
     for _ in range(30):
         trial = terms_of(psi + step)
-        if np.isfinite(trial.value) and trial.value >= terms.value - ROUNDING * abs(terms.value):
+        if np.isfinite(trial.value) and trial.value >= terms.value - rounding * abs(terms.value):
             return psi + step, trial
         step = step / 2
     return None
@@ -53,24 +58,28 @@ def finished(decrement: float, before: float) -> bool:
     return not decrement > FINISHED or drifting
 
 
-def with_old_information(objective: Objective, terms: Terms) -> Callable[[np.ndarray], Terms]:
+def with_old_information(
+    value_and_grad: Callable[[np.ndarray], tuple[float, np.ndarray]], terms: Terms
+) -> Callable[[np.ndarray], Terms]:
     """Return value and gradient at a point, with the information of another nearby.
 
     Close to the maximum such steps still gain digits (Kelley, 1995, section 5.4).
     """
 
     def terms_of(psi: np.ndarray) -> Terms:
-        value, gradient = objective.value_and_grad(psi)
+        value, gradient = value_and_grad(psi)
         return terms._replace(value=value, gradient=gradient)
 
     return terms_of
 
 
 def with_secants(
-    objective: Objective, psi: np.ndarray, terms: Terms
+    value_and_grad: Callable[[np.ndarray], tuple[float, np.ndarray]],
+    psi: np.ndarray,
+    terms: Terms,
 ) -> Callable[[np.ndarray], Terms]:
     """Return value and gradient at a point, with an information updated by what they tell."""
-    old = with_old_information(objective, terms)
+    old = with_old_information(value_and_grad, terms)
 
     def terms_of(there: np.ndarray) -> Terms:
         found = old(there)

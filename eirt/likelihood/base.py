@@ -121,8 +121,12 @@ class Objective(abc.ABC):
         return False
 
     def quick_terms(self, psi: np.ndarray) -> Terms:
-        """Return exact value and gradient, and about the information: for searches, if `quick`."""
+        """Return about value, gradient and information: for searches, if `quick`."""
         return self.newton_terms(psi)
+
+    def quick_value_and_grad(self, psi: np.ndarray) -> tuple[float, np.ndarray]:
+        """Return value and gradient, in single precision maybe: for searches, if `quick`."""
+        return self.value_and_grad(psi)
 
     @property
     def rehearsal(self) -> Objective | None:

@@ -44,8 +44,8 @@ class Dense(NamedTuple):
     person: Person
 
     def by_person(self, table: Float[Array, "S K"]) -> Float[Array, "N K"]:
-        """Sum a table over each person's rows."""
-        return self.counts @ table
+        """Sum a table over each person's rows, in the precision of the counts."""
+        return self.counts @ table.astype(self.counts.dtype)
 
     def by_row(self, posterior: Float[Array, "N K"], n_rows: int) -> Float[Array, "S K"]:
         """Return expected counts: sum person weights over each row's persons."""

@@ -141,6 +141,11 @@ class PenalisedObjective(Objective):
         prior = self._expand(psi)
         return value + float(prior.value.sum()), gradient + prior.slope
 
+    def quick_value_and_grad(self, psi: np.ndarray) -> tuple[float, np.ndarray]:
+        value, gradient = self.inner.quick_value_and_grad(psi)
+        prior = self._expand(psi)
+        return value + float(prior.value.sum()), gradient + prior.slope
+
     def newton_terms(self, psi: np.ndarray) -> Terms:
         return self._added(self.inner.newton_terms(psi), psi)
 

@@ -19,7 +19,7 @@ from eirt.likelihood.base import Likelihood, Moments, Objective, Terms
 from eirt.likelihood.canonical import Louis
 from eirt.likelihood.carry import Direct
 from eirt.likelihood.cells import Data, cell_parameters, flatten, on_common_scale, person_prior
-from eirt.likelihood.incidence import incidence, nearly_complete, thinned
+from eirt.likelihood.incidence import Dense, incidence, nearly_complete, thinned
 from eirt.likelihood.sufficient import (
     Canonical,
     each_person,
@@ -35,6 +35,7 @@ from eirt.likelihood.table import (
     by_each,
     default_nodes,
     finer_nodes,
+    log_table,
     louis,
     posterior,
     posterior_moments,
@@ -123,7 +124,19 @@ class QuadratureObjective(Objective):
         full = self.restriction.full(psi)
         parts = _newton_terms(self.model, self.how, full, self.whole, self.sample, self.grid)
         information, safe = (self.restriction.collect(np.asarray(x)) for x in parts[2:])
-        return Terms(*self.value_and_grad(psi), information, safe)
+        return Terms(*self.quick_value_and_grad(psi), information, safe)
+
+    def quick_value_and_grad(self, psi: np.ndarray) -> tuple[float, np.ndarray]:
+        full = self.restriction.full(psi)
+        value, gradient = _value_and_grad(self.model, full, self.whole, self.light, self.grid)
+        return float(value), self.restriction.collect(np.asarray(gradient))
+
+    @functools.cached_property
+    def light(self) -> Incidence:
+        """The persons in single precision, where products of dense tables are the work."""
+        if not isinstance(self.who, Dense) or self.model.varied:
+            return self.who
+        return self.who._replace(counts=self.who.counts.astype(np.float32))
 
     @property
     def _every(self) -> int:
@@ -197,7 +210,19 @@ def _value(model: Model, psi: Array, data: Data, who: Incidence, grid: Grid) -> 
 def _value_and_grad(
     model: Model, psi: Array, data: Data, who: Incidence, grid: Grid
 ) -> tuple[Array, Array]:
-    return jax.value_and_grad(_value, 1)(model, psi, data, who, grid)
+    if model.varied or not isinstance(who, Dense):
+        return jax.value_and_grad(_value, 1)(model, psi, data, who, grid)
+
+    # by Fisher's identity, and in the precision of the counts
+    def table(free: Array) -> Array:
+        full = data.restriction.expand(free)
+        return log_table(model, cell_parameters(model, full, data, jnp.zeros(0)), data, grid)
+
+    now = posterior(model, data.restriction.expand(psi), data, who, grid, jnp.zeros(0))
+    mass = now.weights * who.weight[:, None].astype(now.weights.dtype)
+    expected = who.by_row(mass, len(data.row_cell)).astype(psi.dtype)
+    value = jnp.sum(who.weight * now.loglik)
+    return value, jax.grad(lambda free: jnp.sum(expected * table(free)))(psi)
 
 
 @compiled(0)

@@ -77,7 +77,7 @@ class Counts(NamedTuple):
 def counts_of(fit: Fit) -> Counts:
     """Return the counts of the persons of a fit."""
     design, answers = fit.design, fit.design.observations
-    return Counts(design.persons, answers.lengths.astype(int), answers.by_person(design.row_y))
+    return Counts(design.persons, answers.lengths.astype(int), design.person_totals)
 
 
 def answers_of(fit: Fit) -> Answers:
