@@ -157,12 +157,13 @@ def over_persons(sums: Callable[[Any], Tree], who: Any, grid: Grid) -> Tree:
 
 def each_person(of: Callable[[Any], Tree], who: Any, grid: Grid) -> Tree:
     """Return what is known of each person, of as many at a time as processors keep close."""
-    size = _close(who, grid)
-    if size is None or len(who.weight) % size:
+    size, n = _close(who, grid), len(who.weight)
+    if size is None or n % size:
         return of(who)
-    parts = jax.tree.map(lambda leaf: leaf.reshape(-1, size, *leaf.shape[1:]), _by_person(who))
+    blocks = n // size
+    parts = jax.tree.map(lambda leaf: leaf.reshape(blocks, size, *leaf.shape[1:]), _by_person(who))
     found = jax.lax.map(lambda part: of(who._replace(**part)), parts)
-    return jax.tree.map(lambda leaf: leaf.reshape(-1, *leaf.shape[2:]), found)
+    return jax.tree.map(lambda leaf: leaf.reshape(n, *leaf.shape[2:]), found)
 
 
 def _close(who: Any, grid: Grid) -> int | None:

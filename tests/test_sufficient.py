@@ -1,0 +1,108 @@
+"""Large tables: blocks of persons, samples that lead the search, bytes in place of numbers."""
+
+import numpy as np
+import pandas as pd
+import pytest
+
+import eirt
+from eirt._config import double_precision
+from eirt.likelihood.sufficient import CACHED, sampled
+from eirt.optimisers import Newton
+from eirt.progress import Progress
+
+SIZE, N_ITEMS = 16_384, 12
+
+
+def _simulated(size=SIZE, seed=0):
+    rng = np.random.default_rng(seed)
+    slope, easiness = rng.lognormal(0.2, 0.3, N_ITEMS), rng.normal(size=N_ITEMS)
+    theta = rng.normal(size=(size, 1))
+    p = 1 / (1 + np.exp(-(slope * theta + easiness)))
+    y = (rng.random(p.shape) < p).astype(int)
+    return pd.DataFrame(y, columns=[f"q{k}" for k in range(N_ITEMS)])
+
+
+@pytest.fixture(scope="module")
+def large():
+    return eirt.two_pl(_simulated(), wide=True)
+
+
+def test_blocks_of_persons_add_up(large):
+    assert CACHED // 61 < SIZE // 2  # in blocks; its halves are not
+    data, psi = _simulated(), large.psi + 0.1
+    halves = (data[: SIZE // 2], data[SIZE // 2 :])
+
+    @double_precision
+    def terms(fit):
+        return (*fit.objective.newton_terms(psi), *fit.objective.value_and_grad(psi))
+
+    whole, *parts = map(terms, (large, *(eirt.two_pl(half, wide=True) for half in halves)))
+    for total, one, other in zip(whole, *parts, strict=True):
+        np.testing.assert_allclose(total, one + other, rtol=1e-10, atol=1e-7)
+
+
+def test_moments_of_each_person_are_found_in_blocks(large):
+    y, nodes = _simulated().to_numpy()[:500], np.linspace(-6, 6, 201)
+    slope, difficulty = large.difficulty()[["discrimination", "difficulty"]].to_numpy().T
+    eta = slope[:, None] * (nodes - difficulty[:, None])
+    weights = np.exp(y @ eta - np.logaddexp(0, eta).sum(axis=0) - nodes**2 / 2)
+    weights /= weights.sum(axis=1, keepdims=True)
+    persons = large.persons().iloc[:500]
+    np.testing.assert_allclose(persons["ability"], weights @ nodes, atol=1e-6)
+    sd = np.sqrt(weights @ nodes**2 - (weights @ nodes) ** 2)
+    np.testing.assert_allclose(persons["se"], sd, atol=1e-6)
+
+
+def test_gradients_in_blocks_are_differences(large):
+    objective, psi = large.objective, large.psi + 0.05
+
+    @double_precision
+    def value(at):
+        return objective.value_and_grad(at)[0]
+
+    gradient = double_precision(objective.value_and_grad)(psi)[1]
+    for k in (0, 5, N_ITEMS + 3):
+        shift = np.zeros_like(psi)
+        shift[k] = 1e-4
+        slope = (value(psi + shift) - value(psi - shift)) / 2e-4
+        assert gradient[k] == pytest.approx(slope, abs=1e-3)
+
+
+def test_a_sample_leads_to_the_same_maximum():
+    """Nested samples are searched first where there are enough persons."""
+    fit = eirt.two_pl(pd.concat([_simulated(seed=seed) for seed in range(2)]), wide=True)
+    sample = double_precision(lambda: fit.objective.rehearsal)()
+    assert sample is not None
+    assert len(sample.who.weight) == len(fit.objective.who.weight) // 8
+    climb, start = double_precision(Newton()._climb), np.ones_like(fit.psi)
+    straight = climb(fit.objective, start, Progress(False, ""))
+    np.testing.assert_allclose(fit.psi, straight.psi, atol=1e-7)
+    assert fit.loglik == pytest.approx(straight.terms.value, abs=1e-6)
+
+
+@double_precision
+def test_samples_in_which_a_cell_does_not_vary_lead_nowhere(large):
+    who = large.objective.who
+    assert sampled(who, 8) is not None
+    constant = np.asarray(who.y).copy()
+    constant[::8, 3] = 1
+    assert sampled(who._replace(y=constant), 8) is None
+
+
+def test_responses_take_a_byte(large):
+    assert large.objective.who.y.dtype == np.uint8
+    assert large.objective.who.present is None
+
+
+def test_graded_searches_end_in_double_precision():
+    rng = np.random.default_rng(3)
+    theta = rng.normal(size=(20_000, 1))
+    y = np.clip(np.round(1.5 + theta + rng.normal(size=(20_000, 8))), 0, 3)
+    fit = eirt.grm(pd.DataFrame(y, columns=list("abcdefgh")), wide=True)
+    assert fit.objective.quick
+    assert fit.objective.light.counts.dtype == np.float32
+    assert fit.converged
+    assert fit.certificate.decrement < 1e-12
+    climb, start = double_precision(Newton()._climb), fit.psi + 0.1
+    straight = climb(fit.objective, start, Progress(False, ""))
+    np.testing.assert_allclose(fit.psi, straight.psi, atol=1e-6)
