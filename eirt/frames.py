@@ -10,6 +10,7 @@ import numpy as np
 
 from eirt.errors import DataError, listing, nearest
 from eirt.factors import factor_codes, first_of
+from eirt.reading import read_file
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -24,7 +25,7 @@ def to_pandas(data: Any) -> pd.DataFrame:
     import pandas as pd
 
     if isinstance(data, str | pathlib.Path):
-        frame = _read(pathlib.Path(data))
+        frame = read_file(pathlib.Path(data))
     elif isinstance(data, pd.DataFrame):
         frame = data
     elif isinstance(data, np.ndarray):
@@ -37,24 +38,6 @@ def to_pandas(data: Any) -> pd.DataFrame:
     if frame.empty:
         raise DataError("The data are empty: there are no rows to fit; check how they were read.")
     return frame.reset_index(drop=True)
-
-
-def _read(path: pathlib.Path) -> pd.DataFrame:
-    import pandas as pd
-
-    if not path.exists():
-        raise DataError(f"There is no file {str(path)!r}; check the path.")
-    kind = path.suffix.lower()
-    if kind in {".parquet", ".pq"}:
-        return pd.read_parquet(path)
-    if kind in {".csv", ".tsv", ".txt", ".gz"}:
-        try:
-            return pd.read_csv(path, sep="\t" if ".tsv" in path.name else ",")
-        except pd.errors.EmptyDataError:
-            raise DataError(f"The file {str(path)!r} is empty; check how it was written.") from None
-    raise DataError(
-        f"The file {str(path)!r} is neither CSV nor Parquet; convert it to one of them."
-    )
 
 
 def require_columns(frame: pd.DataFrame, names: Iterable[str], role: str) -> None:
@@ -121,6 +104,38 @@ def refuse_varying(frame: pd.DataFrame, columns: Iterable[str], item: str) -> No
                 "item formula takes features of items: put it in ability='~ ...' if it describes "
                 "persons, or use eirt.eirm."
             )
+
+
+def with_features(frame: pd.DataFrame, features: pd.DataFrame, item: str) -> pd.DataFrame:
+    """Add to each row what a table says of its item.
+
+    Args:
+        frame: one row a response.
+        features: one row an item.
+        item: the item column of both.
+
+    Raises:
+        DataError: if an item is not in the table, or twice, or a column is in both.
+    """
+    require_columns(features, [item], "the items of features")
+    both = [name for name in features.columns if name in frame.columns and name != item]
+    if both:
+        raise DataError(
+            f"The column {both[0]!r} is in the data and in features; remove it from one of them."
+        )
+    names = features[item].astype(str)
+    if names.duplicated().any():
+        raise DataError(
+            f"features have several rows for item {names[names.duplicated()].iloc[0]!r}; give one "
+            "row an item (features of single responses belong to the data)."
+        )
+    known = features.drop(columns=item).set_index(names.to_numpy())
+    codes, labels = factor_codes(frame, [item])
+    unknown = [str(label) for label in labels if str(label) not in known.index]
+    if unknown:
+        raise DataError(f"features say nothing of {item} {listing(unknown)}; add a row for each.")
+    rows = known.loc[[str(label) for label in labels]].iloc[codes].set_axis(frame.index)
+    return frame.join(rows)
 
 
 def settle_duplicates(

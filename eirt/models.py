@@ -6,10 +6,11 @@ from collections.abc import Sequence
 from typing import Any, Unpack
 
 from eirt import frames
-from eirt.doors import Options, fit_items, fit_terms, titled, with_persons
+from eirt.doors import Options, about_persons, fit_items, fit_terms, titled, with_persons
 from eirt.effects import Linear, Unit
 from eirt.formula import formula_columns, one_sided, require_variables, variables
 from eirt.results import Fit
+from eirt.wide import from_wide
 
 
 def rasch(
@@ -133,6 +134,8 @@ def lltm(
     item: str = "item",
     response: str = "resp",
     ability: str | None = None,
+    features: Any = None,
+    wide: bool | Sequence[str] = False,
     **options: Unpack[Options],
 ) -> Fit:
     """Fit the linear logistic test model: item features explain easiness.
@@ -144,12 +147,15 @@ def lltm(
     items perfectly.
 
     Args:
-        data: one row a response.
+        data: one row a response, or persons x items with `wide`.
         formula: features of items, in easiness: "~ operation + length" or with "+ (1 | item)".
         person: the person column.
         item: the item column.
         response: the response column.
         ability: formula of person covariates.
+        features: a table with a row an item, its name in the item column, where the features are
+            not columns of the data.
+        wide: as for `rasch`; needs `features`.
         **options: see `Options`.
 
     Returns:
@@ -165,10 +171,22 @@ def lltm(
     >>> fit = eirt.lltm(va, "~ btype + situ + mode", response="r2")
     >>> round(fit.loglik, 3)
     -4116.613
+
+    Persons x items, and what is known of the items in a table of its own:
+
+    >>> features = va[["item", "btype", "mode"]].drop_duplicates()
+    >>> table = va.assign(yes=1 * (va["r2"] == "Y")).pivot(index="id", columns="item", values="yes")
+    >>> eirt.lltm(table, "~ btype + mode", features=features, wide=True).n_params
+    5
     """
     asked = one_sided(formula, "formula")
-    frame = frames.to_pandas(data)
+    frame, table = frames.to_pandas(data), None
+    if wide:
+        covariates = about_persons(ability, options)
+        frame, table = from_wide(frame, wide, covariates, person, item, response)
     frames.require_columns(frame, [person, item, response], "persons, items and responses")
+    if features is not None:
+        frame = frames.with_features(frame, frames.to_pandas(features), item)
     require_variables(frame, formula_columns(asked))
     frames.refuse_varying(frame, variables(asked.fixed), item)
     default = "LLTM + item residuals" if asked.random else "LLTM"
@@ -181,5 +199,6 @@ def lltm(
         item,
         options,
         titled(default, ability),
-        paired=True,
+        paired=table is None,
+        table=table,
     )

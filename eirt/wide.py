@@ -98,7 +98,8 @@ def read_table(
     named = person in frame.columns
     if named and not (frame[person].notna().all() and frame[person].is_unique):
         return None
-    values = frame[list(items)].to_numpy()
+    every = list(items) == list(frame.columns)  # then the frame's own array is at hand
+    values = (frame if every else frame[list(items)]).to_numpy()
     found = _codes(values)
     if found is None:
         return None
@@ -137,8 +138,11 @@ def _codes(values: np.ndarray) -> tuple[UInt[np.ndarray, "N C"], int, int] | Non
         low, high = int(values.min()), int(values.max())
         if high - low >= MOST_VALUES:
             return None
-        whole = values.astype(np.uint8) if low == 0 else (values - low).astype(np.uint8)
-        return whole, low, high - low + 1
+        if values.dtype.itemsize == 1 and low >= 0:
+            codes, low = values.view(np.uint8), 0
+        else:
+            codes = values.astype(np.uint8) if low == 0 else (values - low).astype(np.uint8)
+        return codes, low, high - low + 1
     missing = np.isnan(values)
     if missing.all():
         return None

@@ -20,7 +20,7 @@ MAX_LINES = 330
 ORDER = [
     "_imports _math _modes _symmetric _config _executables errors progress",
     "_compiled",
-    "links covariances factors observations",
+    "links covariances factors observations reading",
     "responses effects formula matrices frames",
     "coding archive",
     "terms",

@@ -106,3 +106,73 @@ def test_whole_numbers_of_any_kind_are_a_table():
         np.testing.assert_array_equal(found.rows[:, 0] % 2, _table()["a"])
     low = read_table(_table() - 3, list("abc"), *COLUMNS)
     assert low.each["resp"].tolist() == [-3.0, -2.0] * 3
+
+
+FEATURES = pd.DataFrame(
+    {"item": list("abcdef"), "length": [1.0, 2.0, 4.0, 3.0, 2.0, 1.0], "kind": list("xyxyxx")}
+)
+
+
+@pytest.mark.parametrize("formula", ["~ length + kind", "~ length + (1 | item)"])
+def test_features_of_items_come_in_a_table(formula):
+    table = _table()
+    wide = eirt.lltm(table, formula, features=FEATURES, wide=True)
+    rows = melt(table, list("cabdfe"), *COLUMNS)
+    long = eirt.lltm(rows.merge(FEATURES, on="item"), formula)
+    listed = eirt.lltm(rows, formula, features=FEATURES)
+    assert isinstance(wide.design.observations, Tabulated)
+    for fit in (wide, listed):
+        assert fit.loglik == pytest.approx(long.loglik, abs=1e-8)
+        pd.testing.assert_frame_equal(fit.fixed, long.fixed, rtol=1e-5)
+
+
+WRONG = {
+    "no item": (FEATURES.drop(columns="item"), "There is no column 'item'"),
+    "an item missing": (FEATURES[1:], "say nothing of item a"),
+    "an item twice": (pd.concat([FEATURES, FEATURES[:1]]), "several rows for item 'a'"),
+    "a column twice": (FEATURES.assign(id=1), "column 'id' is in the data and in features"),
+}
+
+
+@pytest.mark.parametrize("what", WRONG)
+def test_tables_of_features_are_checked(what):
+    features, message = WRONG[what]
+    with pytest.raises(eirt.DataError, match=message):
+        eirt.lltm(_table(), "~ length", features=features, wide=True)
+
+
+@pytest.mark.parametrize("parts", [1, 3])
+def test_parquet_is_read_with_a_byte_a_response(parts, tmp_path):
+    table = _table().astype({name: "Int64" for name in "cabdfe"}).astype("int64")
+    table.insert(0, "id", [f"p{k}" for k in range(len(table))])
+    for k, rows in enumerate(np.array_split(np.arange(len(table)), parts)):
+        table.iloc[rows].to_parquet(tmp_path / f"part{k}.parquet")
+    path = tmp_path if parts > 1 else tmp_path / "part0.parquet"
+    frame = eirt.frames.to_pandas(path)
+    assert {str(kind) for kind in frame.dtypes[1:]} == {"int8"}
+    pd.testing.assert_frame_equal(frame, table, check_dtype=False)
+    fit = eirt.two_pl(str(path), wide=True)
+    assert fit.loglik == pytest.approx(eirt.two_pl(table, wide=True).loglik, abs=1e-9)
+
+
+def test_parquet_keeps_what_is_no_small_number(tmp_path):
+    table = pd.DataFrame(
+        {
+            "large": [2**40, 1, 2],
+            "middle": [300, 1, 2],
+            "fraction": [0.5, 1.0, 2.0],
+            "name": ["a", "b", "c"],
+            "gap": pd.array([1, None, 2], "Int64"),
+        }
+    )
+    table.to_parquet(tmp_path / "x.parquet")
+    frame = eirt.frames.to_pandas(tmp_path / "x.parquet")
+    kinds = [str(kind) for kind in frame.dtypes]
+    assert kinds[:3] == ["int64", "int16", "float64"]
+    assert frame["gap"].isna().tolist() == [False, True, False]
+    pd.testing.assert_frame_equal(
+        frame[["large", "middle", "fraction", "name"]], table.iloc[:, :4], check_dtype=False
+    )
+    with pytest.raises(eirt.DataError, match="holds no Parquet files"):
+        (tmp_path / "empty").mkdir()
+        eirt.frames.to_pandas(tmp_path / "empty")
