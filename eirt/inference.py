@@ -1,4 +1,4 @@
-"""Comparing fits, and testing what features of items do where items are few."""
+"""Comparing fits: information criteria and likelihood-ratio tests."""
 
 from __future__ import annotations
 
@@ -6,14 +6,10 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from eirt._config import double_precision
-from eirt.effects import EASINESS, STEEP
+from eirt.effects import STEEP
 from eirt.errors import DataError
-from eirt.factors import constant_within
-from eirt.forecasts import item_columns, require_freedom
 from eirt.parts import Part
 from eirt.results import Fit
-from eirt.tables import LEVEL, of_items
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -194,65 +190,3 @@ def _in_order(fit: Fit, by_item: bool) -> np.ndarray:
         return np.lexsort((design.y, persons))
     items = np.argsort(np.argsort(design.items.astype(str)))[design.obs_item]
     return np.lexsort((design.y, items, persons))
-
-
-@double_precision
-def feature_tests(fit: Fit) -> pd.DataFrame:
-    """Test the effects of features as effects on a sample of items, of which there are few.
-
-        t = estimate / SE,    SE = SE_ML sqrt(I / d),    d = I - k
-
-    Maximum likelihood divides the variation that k features leave between I items by I, where
-    regression divides by d: its z tests reject too often and its intervals are too short. A
-    feature of groups of items (templates with a random effect) has groups in the place of items,
-    and the features of groups in that of all.
-
-    Args:
-        fit: a fit with features and random residuals of items, or of groups of them.
-
-    Returns:
-        A row per coefficient of easiness that describes items: term, estimate, se, df, t, p
-        (two-sided), lower, upper (95%). A feature that varies within every random group has no
-        such limit to its precision: df is infinite, as in `fit.fixed`.
-
-    Raises:
-        DataError: if the fit has no random residuals of items, or no degrees of freedom.
-
-    Source: Schluchter & Elashoff (1990) for d; Clark (1973) for the problem.
-
-    >>> import eirt
-    >>> fit = eirt.lltm(eirt.load("verbagg"), "~ btype + situ + mode + (1 | item)", response="r2")
-    >>> feature_tests(fit)[["term", "estimate", "se", "df", "t"]].round(2).tail(2)
-             term  estimate    se    df     t
-    3  situ[self]     -1.06  0.17  19.0 -6.12
-    4    mode[do]     -0.71  0.17  19.0 -4.11
-    """
-    from scipy.special import stdtr, stdtrit
-
-    fit.require_items(first=False)
-    design, x = fit.design, item_columns(fit)
-    groups = [
-        term.index
-        for term in design.terms
-        if term.index is not None and EASINESS in term.targets and of_items(design, term).any()
-    ]
-    if not groups:
-        raise DataError(
-            f"{fit.name} has no random residuals of items: it takes these items for all there "
-            f"are; refit with '+ (1 | {design.item})'."
-        )
-    constant = np.array([[constant_within(column, group) for column in x.T] for group in groups])
-    levels = np.array([group.max() + 1 for group in groups], float)
-    free = levels - constant.sum(axis=1)
-    require_freedom(int(levels[free.argmin()]), int(free.min()))
-    places = [j for j, role in enumerate(design.roles) if role == "item"]
-    columns = np.arange(x.shape[1] - len(places), x.shape[1])
-    apart = np.where(constant[:, columns], free[:, None], np.inf)
-    least, df = apart.argmin(axis=0), apart.min(axis=0)
-    ratio = np.where(np.isfinite(df), levels[least] / df, 1.0)
-    table = fit.fixed.iloc[places][["term", "estimate", "se"]].reset_index(drop=True)
-    table["se"] *= np.sqrt(ratio)
-    table["df"], table["t"] = df, table["estimate"] / table["se"]
-    table["p"] = 2 * stdtr(df, -table["t"].abs())
-    half = stdtrit(df, (1 + LEVEL) / 2) * table["se"]
-    return table.assign(lower=table["estimate"] - half, upper=table["estimate"] + half)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
+import warnings
 from collections.abc import Mapping, Sequence
 
 import numpy as np
@@ -10,7 +11,7 @@ import numpy as np
 from eirt._config import double_precision
 from eirt.design import Design
 from eirt.effects import STEEP, Effect
-from eirt.errors import DataError, listing, nearest
+from eirt.errors import ConvergenceWarning, DataError, listing, nearest
 from eirt.extras import origin_names
 from eirt.fit import fit as fit_model
 from eirt.identification import identify
@@ -52,6 +53,14 @@ def on_design(fit: Fit, design: Design, name: str, start: np.ndarray | None = No
         progress=False,
         check=False,
     )
+
+
+def converged_on(fit: Fit, design: Design, start: np.ndarray | None = None) -> Fit | None:
+    """Return the refit to another design, None where it does not converge; see `on_design`."""
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore", ConvergenceWarning)
+        there = on_design(fit, design, fit.name, start)
+    return there if there.converged else None
 
 
 def grid_of(fit: Fit) -> Likelihood:

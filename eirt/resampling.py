@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import warnings
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Literal
@@ -12,9 +11,9 @@ import numpy as np
 
 from eirt._config import double_precision
 from eirt.design import Design
-from eirt.errors import ConvergenceWarning, DataError
+from eirt.errors import DataError
 from eirt.frames import values_of
-from eirt.refits import free_names, on_design
+from eirt.refits import converged_on, free_names
 from eirt.results import Fit
 from eirt.samples import of_persons, with_responses
 from eirt.simulation import draw
@@ -141,10 +140,8 @@ def bootstrap(
 def _refitted(fit: Fit, design: Design) -> dict[str, float] | None:
     """Return the free estimates from other data, None where they do not converge."""
     same = design.x_names == fit.design.x_names
-    with warnings.catch_warnings():
-        warnings.simplefilter("ignore", ConvergenceWarning)
-        there = on_design(fit, design, fit.name, fit.full if same else None)
-    if not there.converged:
+    there = converged_on(fit, design, fit.full if same else None)
+    if there is None:
         return None
     names = set(free_names(there))
     return {
