@@ -13,6 +13,7 @@ if TYPE_CHECKING:
 
     from eirt.resampling import Bootstrap
     from eirt.results import Fit
+    from eirt.simulation import Effects
 
 
 class Answers:
@@ -96,9 +97,7 @@ class Answers:
 
         return export(self._fit, folder, formats)
 
-    def simulate(
-        self, n: int = 1, seed: int = 0, effects: Literal["new", "estimated"] = "new"
-    ) -> pd.DataFrame:
+    def simulate(self, n: int = 1, seed: int = 0, effects: Effects = "new") -> pd.DataFrame:
         """Return responses drawn from the fit; see `eirt.simulation.simulate`."""
         from eirt.simulation import simulate
 
