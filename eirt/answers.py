@@ -32,12 +32,15 @@ class Answers:
         return covariance(self._fit, kind, cluster, data)
 
     def test(
-        self, *hypotheses: str | Sequence[str] | Any, covariance: str | pd.DataFrame = "observed"
+        self,
+        *hypotheses: str | Sequence[str] | Any,
+        covariance: str | pd.DataFrame = "observed",
+        df: Literal["items"] | None = None,
     ) -> pd.DataFrame:
         """Return Wald tests of terms and linear hypotheses; see `eirt.hypotheses.wald_test`."""
         from eirt.hypotheses import wald_test
 
-        return wald_test(self._fit, *hypotheses, covariance=covariance)
+        return wald_test(self._fit, *hypotheses, covariance=covariance, df=df)
 
     def transform(
         self,
