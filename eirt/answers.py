@@ -42,6 +42,12 @@ class Answers:
 
         return wald_test(self._fit, *hypotheses, covariance=covariance, df=df)
 
+    def score_test(self, *terms: str, data: Any) -> pd.DataFrame:
+        """Return score tests of terms that are not in the fit; see `eirt.score_tests`."""
+        from eirt.score_tests import score_test
+
+        return score_test(self._fit, *terms, data=data)
+
     def transform(
         self,
         function: Callable[[pd.Series], Any],

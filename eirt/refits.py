@@ -16,7 +16,7 @@ from eirt.extras import origin_names
 from eirt.fit import fit as fit_model
 from eirt.identification import identify
 from eirt.likelihood import Likelihood, Prior
-from eirt.model import parameter_names, part_sizes
+from eirt.model import Model, parameter_names, part_sizes
 from eirt.parts import Part
 from eirt.results import Fit
 from eirt.tables import of_items
@@ -34,13 +34,7 @@ def on_design(fit: Fit, design: Design, name: str, start: np.ndarray | None = No
         name: what to call the fit.
         start: full starting vector.
     """
-    model = dataclasses.replace(
-        fit.model,
-        n_fixed=len(design.x_names),
-        n_items=max(len(design.items), 1),
-        parts=part_sizes(design),
-        ability_places=design.ability_places,
-    )
+    model = model_on(fit, design)
     known = identify(design, model.response, model.aux_by_item)
     return fit_model(
         model,
@@ -52,6 +46,17 @@ def on_design(fit: Fit, design: Design, name: str, start: np.ndarray | None = No
         start=start,
         progress=False,
         check=False,
+    )
+
+
+def model_on(fit: Fit, design: Design) -> Model:
+    """Return the model of a fit with the sizes of another design."""
+    return dataclasses.replace(
+        fit.model,
+        n_fixed=len(design.x_names),
+        n_items=max(len(design.items), 1),
+        parts=part_sizes(design),
+        ability_places=design.ability_places,
     )
 
 

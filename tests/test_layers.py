@@ -40,7 +40,7 @@ ORDER = [
     "fit",
     "refits forecasts",
     "difficulty few_items items predictions new_items robust saving simulation variance",
-    "hypotheses lr_bootstrap plans",
+    "hypotheses lr_bootstrap plans score_tests",
     "inference",
     "assumptions densities scores",
     "diagnostics",
