@@ -63,10 +63,10 @@ class Answers:
         self,
         parameters: str | Sequence[str] | None = None,
         level: float = 0.95,
-        method: Literal["wald", "profile", "bootstrap"] = "wald",
+        method: Literal["wald", "profile", "bootstrap", "bootstrap-t"] = "wald",
         **options: Any,
     ) -> pd.DataFrame:
-        """Return limits of parameters by one of three methods; see `eirt.limits.confint`."""
+        """Return limits of parameters by one of four methods; see `eirt.limits.confint`."""
         from eirt.limits import confint
 
         return confint(self._fit, parameters, level, method, **options)
