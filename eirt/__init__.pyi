@@ -22,6 +22,7 @@ from .likelihood import (
 from .models import lltm, one_pl, rasch, two_pl
 from .optimisers import LBFGS, Newton, QuasiNewton
 from .outcomes import four_pl, lognormal_rt, poisson_counts, three_pl
+from .planning import power
 from .proportionality import proportional_odds
 from .responses import (
     Adjacent,
@@ -103,6 +104,7 @@ __all__ = [
     "Mixed",
     "three_pl",
     "poisson_counts",
+    "power",
     "lognormal_rt",
     "sequential",
     "rsm",

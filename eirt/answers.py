@@ -13,6 +13,7 @@ if TYPE_CHECKING:
 
     from eirt.resampling import Bootstrap
     from eirt.results import Fit
+    from eirt.simulation import Effects
 
 
 class Answers:
@@ -31,12 +32,21 @@ class Answers:
         return covariance(self._fit, kind, cluster, data)
 
     def test(
-        self, *hypotheses: str | Sequence[str] | Any, covariance: str | pd.DataFrame = "observed"
+        self,
+        *hypotheses: str | Sequence[str] | Any,
+        covariance: str | pd.DataFrame = "observed",
+        df: Literal["items"] | None = None,
     ) -> pd.DataFrame:
         """Return Wald tests of terms and linear hypotheses; see `eirt.hypotheses.wald_test`."""
         from eirt.hypotheses import wald_test
 
-        return wald_test(self._fit, *hypotheses, covariance=covariance)
+        return wald_test(self._fit, *hypotheses, covariance=covariance, df=df)
+
+    def score_test(self, *terms: str, data: Any) -> pd.DataFrame:
+        """Return score tests of terms that are not in the fit; see `eirt.score_tests`."""
+        from eirt.score_tests import score_test
+
+        return score_test(self._fit, *terms, data=data)
 
     def transform(
         self,
@@ -53,10 +63,10 @@ class Answers:
         self,
         parameters: str | Sequence[str] | None = None,
         level: float = 0.95,
-        method: Literal["wald", "profile", "bootstrap"] = "wald",
+        method: Literal["wald", "profile", "bootstrap", "bootstrap-t"] = "wald",
         **options: Any,
     ) -> pd.DataFrame:
-        """Return limits of parameters by one of three methods; see `eirt.limits.confint`."""
+        """Return limits of parameters by one of four methods; see `eirt.limits.confint`."""
         from eirt.limits import confint
 
         return confint(self._fit, parameters, level, method, **options)
@@ -96,9 +106,7 @@ class Answers:
 
         return export(self._fit, folder, formats)
 
-    def simulate(
-        self, n: int = 1, seed: int = 0, effects: Literal["new", "estimated"] = "new"
-    ) -> pd.DataFrame:
+    def simulate(self, n: int = 1, seed: int = 0, effects: Effects = "new") -> pd.DataFrame:
         """Return responses drawn from the fit; see `eirt.simulation.simulate`."""
         from eirt.simulation import simulate
 

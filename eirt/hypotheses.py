@@ -4,12 +4,13 @@ from __future__ import annotations
 
 import re
 from collections.abc import Callable, Mapping, Sequence
-from typing import TYPE_CHECKING, Any, NamedTuple
+from typing import TYPE_CHECKING, Any, Literal, NamedTuple
 
 import numpy as np
 
 from eirt._config import double_precision
 from eirt.errors import nearest
+from eirt.few_items import item_freedom
 from eirt.results import Fit
 from eirt.robust import covariance as covariance_of
 from eirt.tables import LEVEL, difference
@@ -32,11 +33,19 @@ class Linear(NamedTuple):
 
 @double_precision
 def wald_test(
-    fit: Fit, *hypotheses: Hypothesis, covariance: str | pd.DataFrame = "observed"
+    fit: Fit,
+    *hypotheses: Hypothesis,
+    covariance: str | pd.DataFrame = "observed",
+    df: Literal["items"] | None = None,
 ) -> pd.DataFrame:
     """Test linear hypotheses about the parameters (Wald).
 
         chi2 = (L psi - c)' (L V L')^-1 (L psi - c),   df = rank of L V L'
+
+    Where items are random and few, chi-squares reject too often: `df="items"` gives F tests,
+    F = chi2 / df with the covariances of features larger by I / d, on df and d = items - features
+    degrees of freedom, as `fit.feature_tests` gives t tests. Of several coefficients the fewest
+    degrees of freedom count; effects of persons have no such limit.
 
     Args:
         fit: the fit.
@@ -45,15 +54,17 @@ def wald_test(
             ("2 * btype[scold] = btype[shout] - 0.5"), a list of these that are tested together, or
             a matrix with a column for each fixed effect or each parameter. All terms by default.
         covariance: a kind of `fit.covariance`, or a covariance that it returned.
+        df: "items" for F tests on the items.
 
     Returns:
         A row per hypothesis: hypothesis; estimate of L psi - c and its se, where it is one
-        equation; chi2, df, p.
+        equation; chi2, df, p; or f, df, df_items, p (df_items infinite where items do not limit).
 
     Raises:
         ValueError: for a name that is no parameter, or a hypothesis about fixed parameters only.
+        DataError: if `df="items"` and the fit has no random residuals of items.
 
-    Source: Wald (1943); Agresti (2013), section 1.3.
+    Source: Wald (1943); Agresti (2013), section 1.3; Schluchter & Elashoff (1990) for F.
 
     >>> import eirt
     >>> fit = eirt.lltm(eirt.load("verbagg"), "~ btype + mode", response="r2")
@@ -67,10 +78,34 @@ def wald_test(
 
     if isinstance(covariance, str):
         covariance = covariance_of(fit, covariance)
+    if df not in (None, "items"):
+        raise ValueError(f"No df={df!r}; there is 'items', or none.")
     v = covariance.to_numpy()
+    limit = np.full(len(v), np.inf)
+    if df == "items":
+        freedom = item_freedom(fit)
+        larger = np.ones(len(v))
+        larger[freedom.places], limit[freedom.places] = np.sqrt(freedom.inflation), freedom.df
+        v = larger[:, None] * v * larger
     asked = hypotheses or tuple(_terms(fit))
-    rows = [_wald(fit, v, _written(one), _linear(fit, one)) for one in asked]
+    rows = []
+    for one in asked:
+        linear = _linear(fit, one)
+        row = _wald(fit, v, _written(one), linear)
+        if df == "items":
+            row = _as_f(row, limit[linear.matrix.any(axis=0)].min(initial=np.inf))
+        rows.append(row)
     return pd.DataFrame(rows)
+
+
+def _as_f(row: dict[str, Any], d: float) -> dict[str, Any]:
+    """Return the F test on d degrees of freedom in the place of a chi-square test."""
+    from scipy.special import fdtrc
+
+    f = row["chi2"] / row["df"]
+    found = {name: row[name] for name in ("hypothesis", "estimate", "se")}
+    p = float(fdtrc(row["df"], d, f)) if np.isfinite(d) else row["p"]
+    return found | {"f": f, "df": row["df"], "df_items": d, "p": p}
 
 
 def _terms(fit: Fit) -> list[str]:

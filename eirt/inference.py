@@ -1,4 +1,4 @@
-"""Comparing fits, and testing what features of items do where items are few."""
+"""Comparing fits: information criteria and likelihood-ratio tests."""
 
 from __future__ import annotations
 
@@ -6,20 +6,18 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from eirt._config import double_precision
-from eirt.effects import EASINESS, STEEP
+from eirt.effects import STEEP
 from eirt.errors import DataError
-from eirt.factors import constant_within
-from eirt.forecasts import item_columns, require_freedom
+from eirt.lr_bootstrap import bootstrap_ratios
 from eirt.parts import Part
 from eirt.results import Fit
-from eirt.tables import LEVEL, of_items
+from eirt.samples import in_order
 
 if TYPE_CHECKING:
     import pandas as pd
 
 
-def compare(*fits: Fit) -> pd.DataFrame:
+def compare(*fits: Fit, bootstrap: int = 0, seed: int = 0) -> pd.DataFrame:
     """Compare fits to the same data: information criteria, and likelihood-ratio tests.
 
         chi2 = 2 (log L_larger - log L_smaller)
@@ -32,19 +30,29 @@ def compare(*fits: Fit) -> pd.DataFrame:
     holds at the boundary; so is a parameter at whose bound one family is another (negative binomial
     against Poisson).
 
+    Chi-squares hold where persons, and where items are random also items, are many. The
+    parametric bootstrap holds for few: responses are drawn from the smaller fit, and both models
+    are refitted to them,
+
+        p = (1 + #{chi2* >= chi2}) / (1 + replicates)
+
     Args:
-        fits: two fits or more.
+        *fits: two fits or more.
+        bootstrap: replicates of each test; 0 for none. A few hundred are usual.
+        seed: of its random numbers.
 
     Returns:
         A row per fit, smallest first: model, likelihood, n_params, loglik, aic, bic, sabic
         (Schwarz' criterion with (n + 2) / 24 in the place of n); against, chi2, df, p (empty where
-        no earlier fit is nested in it).
+        no earlier fit is nested in it); with `bootstrap`, p_bootstrap and the replicates that
+        converged.
 
     Raises:
         ValueError: with fewer than two fits.
         DataError: if the fits are to different responses.
 
-    Source: Self & Liang (1987); Stram & Lee (1994) for the mixture; Sclove (1987) for sabic.
+    Source: Self & Liang (1987); Stram & Lee (1994) for the mixture; Davison & Hinkley (1997),
+    section 4.2.3, for the bootstrap; Sclove (1987) for sabic.
 
     >>> import eirt
     >>> lsat = eirt.load("lsat7")
@@ -74,12 +82,21 @@ def compare(*fits: Fit) -> pd.DataFrame:
             "kind": "conditional" if fit.likelihood.conditional else "marginal",
         }
         inside = [other for other in order[:place] if nested_in(other, fit)]
-        rows.append(row | (likelihood_ratio(inside[-1], fit) if inside else {}))
+        if inside:
+            row |= likelihood_ratio(inside[-1], fit)
+        if inside and bootstrap:
+            ratios = bootstrap_ratios(inside[-1], fit, bootstrap, seed)
+            beyond = np.sum(ratios >= row["chi2"])
+            row |= {"p_bootstrap": (1 + beyond) / (1 + len(ratios)), "replicates": len(ratios)}
+        rows.append(row)
     columns = ["model", "likelihood", "n_params", "loglik", "aic", "bic", "sabic"]
     if len({row["kind"] for row in rows}) > 1:
         columns.append("kind")
-    table = pd.DataFrame(rows, columns=[*columns, "against", "chi2", "df", "p"])
-    return table.astype({"df": "Int64"})
+    columns += ["against", "chi2", "df", "p"]
+    if bootstrap:
+        columns += ["p_bootstrap", "replicates"]
+    table = pd.DataFrame(rows, columns=columns)
+    return table.astype({name: "Int64" for name in ("df", "replicates") if name in table})
 
 
 def _require_same_data(a: Fit, b: Fit) -> None:
@@ -132,7 +149,7 @@ def nested_in(small: Fit, large: Fit) -> bool:
     ):
         return False
     items = small.design.item is not None and large.design.item is not None
-    here, there = _in_order(small, items), _in_order(large, items)
+    here, there = in_order(small.design, items), in_order(large.design, items)
     if not (small.model.varied or large.model.varied):
         cells = np.stack([small.design.obs_cell[here], large.design.obs_cell[there]])
         some = np.unique(cells, axis=1, return_index=True)[1]
@@ -182,78 +199,3 @@ def _part_rows(fit: Fit, part: Part | None, obs: np.ndarray) -> np.ndarray | Non
         return None
     design = fit.design
     return part.x[design.obs_person[obs] if part.of_persons else design.obs_cell[obs]]
-
-
-def _in_order(fit: Fit, by_item: bool) -> np.ndarray:
-    """Return the responses ordered by person, item and value, however the rows came.
-
-    Where one of two fits does not know the items, equal responses of a person stay as they came.
-    """
-    design = fit.design
-    persons = np.argsort(np.argsort(design.persons.astype(str)))[design.obs_person]
-    if not by_item:
-        return np.lexsort((design.y, persons))
-    items = np.argsort(np.argsort(design.items.astype(str)))[design.obs_item]
-    return np.lexsort((design.y, items, persons))
-
-
-@double_precision
-def feature_tests(fit: Fit) -> pd.DataFrame:
-    """Test the effects of features as effects on a sample of items, of which there are few.
-
-        t = estimate / SE,    SE = SE_ML sqrt(I / d),    d = I - k
-
-    Maximum likelihood divides the variation that k features leave between I items by I, where
-    regression divides by d: its z tests reject too often and its intervals are too short. A
-    feature of groups of items (templates with a random effect) has groups in the place of items,
-    and the features of groups in that of all.
-
-    Args:
-        fit: a fit with features and random residuals of items, or of groups of them.
-
-    Returns:
-        A row per coefficient of easiness that describes items: term, estimate, se, df, t, p
-        (two-sided), lower, upper (95%). A feature that varies within every random group has no
-        such limit to its precision: df is infinite, as in `fit.fixed`.
-
-    Raises:
-        DataError: if the fit has no random residuals of items, or no degrees of freedom.
-
-    Source: Schluchter & Elashoff (1990) for d; Clark (1973) for the problem.
-
-    >>> import eirt
-    >>> fit = eirt.lltm(eirt.load("verbagg"), "~ btype + situ + mode + (1 | item)", response="r2")
-    >>> feature_tests(fit)[["term", "estimate", "se", "df", "t"]].round(2).tail(2)
-             term  estimate    se    df     t
-    3  situ[self]     -1.06  0.17  19.0 -6.12
-    4    mode[do]     -0.71  0.17  19.0 -4.11
-    """
-    from scipy.special import stdtr, stdtrit
-
-    fit.require_items(first=False)
-    design, x = fit.design, item_columns(fit)
-    groups = [
-        term.index
-        for term in design.terms
-        if term.index is not None and EASINESS in term.targets and of_items(design, term).any()
-    ]
-    if not groups:
-        raise DataError(
-            f"{fit.name} has no random residuals of items: it takes these items for all there "
-            f"are; refit with '+ (1 | {design.item})'."
-        )
-    constant = np.array([[constant_within(column, group) for column in x.T] for group in groups])
-    levels = np.array([group.max() + 1 for group in groups], float)
-    free = levels - constant.sum(axis=1)
-    require_freedom(int(levels[free.argmin()]), int(free.min()))
-    places = [j for j, role in enumerate(design.roles) if role == "item"]
-    columns = np.arange(x.shape[1] - len(places), x.shape[1])
-    apart = np.where(constant[:, columns], free[:, None], np.inf)
-    least, df = apart.argmin(axis=0), apart.min(axis=0)
-    ratio = np.where(np.isfinite(df), levels[least] / df, 1.0)
-    table = fit.fixed.iloc[places][["term", "estimate", "se"]].reset_index(drop=True)
-    table["se"] *= np.sqrt(ratio)
-    table["df"], table["t"] = df, table["estimate"] / table["se"]
-    table["p"] = 2 * stdtr(df, -table["t"].abs())
-    half = stdtrit(df, (1 + LEVEL) / 2) * table["se"]
-    return table.assign(lower=table["estimate"] - half, upper=table["estimate"] + half)

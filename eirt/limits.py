@@ -22,7 +22,7 @@ def confint(
     fit: Fit,
     parameters: str | Sequence[str] | None = None,
     level: float = LEVEL,
-    method: Literal["wald", "profile", "bootstrap"] = "wald",
+    method: Literal["wald", "profile", "bootstrap", "bootstrap-t"] = "wald",
     **options: Any,
 ) -> pd.DataFrame:
     """Return confidence limits of parameters.
@@ -32,7 +32,8 @@ def confint(
         parameters: names, as in `fit.names`; by default all that are free.
         level: of the intervals.
         method: "wald" (estimate and standard error), "profile" (likelihood ratios: a few refits a
-            limit), "bootstrap" (percentiles over refits to resampled data).
+            limit), "bootstrap" (percentiles over refits to resampled data), "bootstrap-t" (the same
+            refits, studentised: better for skewed estimates, with some thousand replicates).
         **options: of `eirt.robust.covariance` (Wald: `kind="sandwich"`), or of
             `eirt.resampling.bootstrap` (`n`, `kind`, `seed`, `cluster`, `data`).
 
@@ -52,8 +53,11 @@ def confint(
         return profile(fit, parameters, level)
     if method == "bootstrap":
         return bootstrap(fit, **options).confint(parameters, level)
+    if method == "bootstrap-t":
+        return bootstrap(fit, **options).confint(parameters, level, "t")
     if method != "wald":
-        raise ValueError(f"No method {method!r}; there are 'wald', 'profile' and 'bootstrap'.")
+        there = "there are 'wald', 'profile', 'bootstrap' and 'bootstrap-t'"
+        raise ValueError(f"No method {method!r}; {there}.")
     names = free_names(fit, parameters)
     places = [fit.names.index(name) for name in names]
     se = np.sqrt(np.diagonal(covariance(fit, **options).to_numpy())[places])

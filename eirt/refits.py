@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
+import warnings
 from collections.abc import Mapping, Sequence
 
 import numpy as np
@@ -10,12 +11,12 @@ import numpy as np
 from eirt._config import double_precision
 from eirt.design import Design
 from eirt.effects import STEEP, Effect
-from eirt.errors import DataError, listing, nearest
+from eirt.errors import ConvergenceWarning, DataError, listing, nearest
 from eirt.extras import origin_names
 from eirt.fit import fit as fit_model
 from eirt.identification import identify
 from eirt.likelihood import Likelihood, Prior
-from eirt.model import parameter_names, part_sizes
+from eirt.model import Model, parameter_names, part_sizes
 from eirt.parts import Part
 from eirt.results import Fit
 from eirt.tables import of_items
@@ -33,13 +34,7 @@ def on_design(fit: Fit, design: Design, name: str, start: np.ndarray | None = No
         name: what to call the fit.
         start: full starting vector.
     """
-    model = dataclasses.replace(
-        fit.model,
-        n_fixed=len(design.x_names),
-        n_items=max(len(design.items), 1),
-        parts=part_sizes(design),
-        ability_places=design.ability_places,
-    )
+    model = model_on(fit, design)
     known = identify(design, model.response, model.aux_by_item)
     return fit_model(
         model,
@@ -52,6 +47,25 @@ def on_design(fit: Fit, design: Design, name: str, start: np.ndarray | None = No
         progress=False,
         check=False,
     )
+
+
+def model_on(fit: Fit, design: Design) -> Model:
+    """Return the model of a fit with the sizes of another design."""
+    return dataclasses.replace(
+        fit.model,
+        n_fixed=len(design.x_names),
+        n_items=max(len(design.items), 1),
+        parts=part_sizes(design),
+        ability_places=design.ability_places,
+    )
+
+
+def converged_on(fit: Fit, design: Design, start: np.ndarray | None = None) -> Fit | None:
+    """Return the refit to another design, None where it does not converge; see `on_design`."""
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore", ConvergenceWarning)
+        there = on_design(fit, design, fit.name, start)
+    return there if there.converged else None
 
 
 def grid_of(fit: Fit) -> Likelihood:

@@ -7,6 +7,10 @@ import textwrap
 from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any
 
+import numpy as np
+
+from eirt.errors import DataError
+from eirt.few_items import item_freedom, item_terms
 from eirt.likelihood import Reduced
 from eirt.results import Fit
 
@@ -18,6 +22,7 @@ LABEL = 16  # characters left of each line of the summary
 MOST_ROWS = 40  # a longer table shows its first FEW_ROWS
 FEW_ROWS = 20
 DECIMALS = {"z": 2, "p": 3, "chi2": 2, "aic": 2, "bic": 2}
+MANY_ITEMS = 100  # degrees of freedom from which t is as good as normal
 NARROWEST = 10  # characters that a column of text is cut to at most
 
 
@@ -42,8 +47,22 @@ def text(fit: Fit) -> str:
             "Response parameters\n" + _part(fit.response_parameters, "response_parameters")
         )
     if len(fit.fixed):
-        parts.append(f"{_fixed_title(fit)}\n" + _part(fit.fixed, "fixed"))
+        parts.append(f"{_fixed_title(fit)}\n" + _part(fit.fixed, "fixed") + _few(fit))
     return "\n\n".join(parts)
+
+
+def _few(fit: Fit) -> str:
+    """Say that items are few where features of random items are tested by z."""
+    if fit.design.item is None or fit.design.items_first or not item_terms(fit):
+        return ""
+    try:
+        df = item_freedom(fit).df
+    except DataError:
+        return ""
+    least = df.min(initial=np.inf)
+    if least > MANY_ITEMS:
+        return ""
+    return f"\nz is bold where items are few: fit.feature_tests() has t on {least:.0f} df."
 
 
 def markdown(fits: Sequence[Fit], comparison: pd.DataFrame | None = None) -> str:

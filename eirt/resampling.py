@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import warnings
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Literal
@@ -12,9 +11,9 @@ import numpy as np
 
 from eirt._config import double_precision
 from eirt.design import Design
-from eirt.errors import ConvergenceWarning, DataError
+from eirt.errors import DataError
 from eirt.frames import values_of
-from eirt.refits import free_names, on_design
+from eirt.refits import converged_on, free_names
 from eirt.results import Fit
 from eirt.samples import of_persons, with_responses
 from eirt.simulation import draw
@@ -32,12 +31,14 @@ class Bootstrap:
 
     Attributes:
         estimates: a row per replicate, a column per free parameter.
+        errors: their standard errors, from the information of each replicate.
         failed: replicates without converged estimates; they are left out.
         kind: "parametric" or "cluster".
         fit: the fit.
     """
 
     estimates: pd.DataFrame
+    errors: pd.DataFrame
     failed: int
     kind: Kind
     fit: Fit
@@ -53,29 +54,50 @@ class Bootstrap:
         return self.estimates.cov()
 
     def confint(
-        self, parameters: str | Sequence[str] | None = None, level: float = LEVEL
+        self,
+        parameters: str | Sequence[str] | None = None,
+        level: float = LEVEL,
+        method: Literal["percentile", "t"] = "percentile",
     ) -> pd.DataFrame:
-        """Return percentile limits of parameters.
+        """Return limits of parameters.
+
+            percentile:  quantiles of psi*
+            t:           psi - se q((psi* - psi) / se*),   q its quantiles, the upper one first
+
+        Studentised limits (t) follow the skewness of estimates, and the dependence of their error
+        on where they lie, more closely; they take more replicates, some thousand.
 
         Args:
             parameters: names, as in `fit.names`; by default all that are free.
             level: of the intervals.
+            method: "percentile" or "t".
 
         Returns:
             A row per parameter: parameter, estimate, se (sd over replicates), lower, upper.
 
-        Source: Efron & Tibshirani (1993), chapter 13.
+        Raises:
+            ValueError: for an unknown method, or a name that is no free parameter.
+
+        Source: Efron & Tibshirani (1993), chapters 12 (t) and 13 (percentiles).
         """
         import pandas as pd
 
+        if method not in ("percentile", "t"):
+            raise ValueError(f"No method {method!r}; there are 'percentile' and 't'.")
         names = free_names(self.fit, parameters)
         found = self.estimates[names]
-        ends = found.quantile([(1 - level) / 2, (1 + level) / 2]).to_numpy()
-        full = dict(zip(self.fit.names, self.fit.full, strict=True))
+        places = [self.fit.names.index(name) for name in names]
+        estimate, tails = self.fit.full[places], [(1 - level) / 2, (1 + level) / 2]
+        if method == "percentile":
+            ends = found.quantile(tails).to_numpy()
+        else:
+            se = np.sqrt(np.diagonal(self.fit.vcov.to_numpy())[places])
+            t = ((found - estimate) / self.errors[names]).replace([np.inf, -np.inf], np.nan)
+            ends = estimate - se * t.quantile(tails[::-1]).to_numpy()
         return pd.DataFrame(
             {
                 "parameter": names,
-                "estimate": [full[name] for name in names],
+                "estimate": estimate,
                 "se": found.std().to_numpy(),
                 "lower": ends[0],
                 "upper": ends[1],
@@ -106,7 +128,8 @@ def bootstrap(
         data: the frame with that column.
 
     Returns:
-        The estimates; `.confint()` has percentile limits, `.covariance()` their covariance.
+        The estimates; `.confint()` has percentile or studentised limits, `.covariance()` their
+        covariance.
 
     Raises:
         ValueError: for an unknown kind, or n below 2.
@@ -134,22 +157,21 @@ def bootstrap(
     for design in designs:
         estimates = _refitted(fit, design)
         if estimates is not None:
-            rows.append([estimates.get(name, np.nan) for name in names])
-    return Bootstrap(pd.DataFrame(rows, columns=names), n - len(rows), kind, fit)
+            rows.append([estimates.get(name, (np.nan, np.nan)) for name in names])
+    values, errors = np.array(rows, float).reshape(len(rows), len(names), 2).transpose(2, 0, 1)
+    estimated, spread = (pd.DataFrame(each, columns=names) for each in (values, errors))
+    return Bootstrap(estimated, spread, n - len(rows), kind, fit)
 
 
-def _refitted(fit: Fit, design: Design) -> dict[str, float] | None:
-    """Return the free estimates from other data, None where they do not converge."""
+def _refitted(fit: Fit, design: Design) -> dict[str, tuple[float, float]] | None:
+    """Return free estimates and their errors from other data, None where they do not converge."""
     same = design.x_names == fit.design.x_names
-    with warnings.catch_warnings():
-        warnings.simplefilter("ignore", ConvergenceWarning)
-        there = on_design(fit, design, fit.name, fit.full if same else None)
-    if not there.converged:
+    there = converged_on(fit, design, fit.full if same else None)
+    if there is None:
         return None
-    names = set(free_names(there))
-    return {
-        name: value for name, value in zip(there.names, there.full, strict=True) if name in names
-    }
+    names, se = set(free_names(there)), np.sqrt(np.diagonal(there.vcov.to_numpy()))
+    every = zip(there.names, zip(there.full, se, strict=True), strict=True)
+    return {name: pair for name, pair in every if name in names}
 
 
 def _simulated(fit: Fit, n: int, seed: int) -> Iterator[Design]:

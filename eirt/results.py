@@ -295,8 +295,8 @@ class Fit(Scored, Answers):
         return feature_effects(self)
 
     def feature_tests(self) -> pd.DataFrame:
-        """Return t tests of item features where items are few; see `eirt.inference`."""
-        from eirt.inference import feature_tests
+        """Return t tests of item features where items are few; see `eirt.few_items`."""
+        from eirt.few_items import feature_tests
 
         return feature_tests(self)
 

@@ -22,6 +22,18 @@ def with_responses(design: Design, y: Float[np.ndarray, " n"]) -> Design:
     return replace(design, row_cell=row_cell, row_y=row_y, observations=answers)
 
 
+def in_order(design: Design, by_item: bool) -> Int[np.ndarray, " n"]:
+    """Return the responses ordered by person, item and value, however the rows came.
+
+    Where one of two fits does not know the items, equal responses of a person stay as they came.
+    """
+    persons = np.argsort(np.argsort(design.persons.astype(str)))[design.obs_person]
+    if not by_item:
+        return np.lexsort((design.y, persons))
+    items = np.argsort(np.argsort(design.items.astype(str)))[design.obs_item]
+    return np.lexsort((design.y, items, persons))
+
+
 def of_persons(design: Design, chosen: Int[np.ndarray, " N"]) -> Design:
     """Return the design of some persons, by their numbers.
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Any, cast
 
 if TYPE_CHECKING:
@@ -9,9 +10,11 @@ if TYPE_CHECKING:
     import pandas as pd
 
     from eirt.diagnostics.moments import Statistic
+    from eirt.diagnostics.predictive import Statistic as OfData
     from eirt.diagnostics.residuals import Ability
     from eirt.results import Fit
     from eirt.scores.persons import Method
+    from eirt.simulation import Effects
 
 
 class Scored:
@@ -82,3 +85,16 @@ class Scored:
         from eirt.diagnostics import information_function
 
         return information_function(self._fit, theta, items)
+
+    def predictive_check(
+        self,
+        statistics: str | Sequence[str] | OfData | Mapping[str, OfData] | None = None,
+        n: int = 200,
+        seed: int = 0,
+        level: float = 0.95,
+        effects: Effects = "new persons",
+    ) -> pd.DataFrame:
+        """Compare the data with simulated ones; see `eirt.diagnostics.predictive_check`."""
+        from eirt.diagnostics import predictive_check
+
+        return predictive_check(self._fit, statistics, n, seed, level, effects)

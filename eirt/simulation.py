@@ -11,7 +11,7 @@ import numpy as np
 
 from eirt._compiled import compiled
 from eirt._config import double_precision
-from eirt.errors import DataError
+from eirt.errors import DataError, listing
 from eirt.likelihood.incidence import person_data
 from eirt.model import Cell, Model, Person, cell_data, global_offsets
 from eirt.results import Fit
@@ -20,7 +20,8 @@ if TYPE_CHECKING:
     import pandas as pd
     from jaxtyping import Array, Float
 
-Effects = Literal["new", "estimated"]
+Effects = Literal["new", "new persons", "estimated"]
+EFFECTS = ("new", "new persons", "estimated")
 
 
 @double_precision
@@ -32,7 +33,8 @@ def simulate(fit: Fit, n: int = 1, seed: int = 0, effects: Effects = "new") -> p
         n: how often.
         seed: of the random numbers; the same seed gives the same responses.
         effects: "new" draws random effects (abilities, residuals of items) from their
-            distribution; "estimated" keeps those of the fit, at their posterior means or modes.
+            distribution; "estimated" keeps those of the fit, at their posterior means or modes;
+            "new persons" draws abilities, and keeps the effects of items and groups.
 
     Returns:
         One row a response, in the order of the data: the columns of persons, items and features,
@@ -51,14 +53,11 @@ def simulate(fit: Fit, n: int = 1, seed: int = 0, effects: Effects = "new") -> p
     """
     import pandas as pd
 
-    if effects not in ("new", "estimated"):
-        raise ValueError(f"No effects {effects!r}; there are 'new' and 'estimated'.")
     if n < 1:
         raise ValueError(f"n={n} simulations cannot be drawn; ask for 1 or more.")
     frames = []
     for k, key in enumerate(jax.random.split(jax.random.PRNGKey(seed), n)):
-        frame = _described(fit)
-        frame[fit.design.response] = _labelled(fit, draw(fit, key, effects))
+        frame = response_frame(fit, draw(fit, key, effects))
         if n > 1:
             frame.insert(0, "simulation", k + 1)
         frames.append(frame)
@@ -69,8 +68,11 @@ def draw(fit: Fit, key: Array, effects: Effects = "new") -> Float[np.ndarray, " 
     """Return one draw of the response codes, in the order of the data.
 
     Raises:
+        ValueError: for unknown effects.
         DataError: if the likelihood is conditional.
     """
+    if effects not in EFFECTS:
+        raise ValueError(f"No effects {effects!r}; there are {listing(EFFECTS)}.")
     if fit.likelihood.conditional:
         raise DataError(
             f"{fit.name} is conditional on scores: abilities have no distribution to draw from; "
@@ -78,11 +80,14 @@ def draw(fit: Fit, key: Array, effects: Effects = "new") -> Float[np.ndarray, " 
         )
     design, model = fit.design, fit.model
     of_persons, of_others, of_responses = jax.random.split(key, 3)
-    if effects == "new":
+    if effects == "estimated":
+        x = jnp.asarray(fit.moments.mean)
+    else:
         x = jax.random.normal(of_persons, (len(design.persons), model.dimension))
+    if effects == "new":
         u = jax.random.normal(of_others, (global_offsets(design)[-1],))
     else:
-        x, u = jnp.asarray(fit.moments.mean), jnp.asarray(fit.moments.others)
+        u = jnp.asarray(fit.moments.others)
     cells, people = cell_data(design), person_data(design)
     own = u[cells.places] if u.size else jnp.zeros(cells.places.shape)
     at = design.obs_cell, design.obs_person
@@ -90,7 +95,9 @@ def draw(fit: Fit, key: Array, effects: Effects = "new") -> Float[np.ndarray, " 
     rows += [jax.tree.map(lambda leaf, at=at[1]: leaf[at], tree) for tree in (people, x)]
     keys = jax.random.split(of_responses, design.n_obs)
     places = jnp.asarray(design.person_columns)
-    return np.asarray(_sample(model, effects == "new", jnp.asarray(fit.full), places, *rows, keys))
+    return np.asarray(
+        _sample(model, effects != "estimated", jnp.asarray(fit.full), places, *rows, keys)
+    )
 
 
 @compiled(0, 1)
@@ -131,6 +138,11 @@ def _labelled(fit: Fit, y: Float[np.ndarray, " n"]) -> np.ndarray:
         own = design.items[design.obs_item].astype(str) == name
         found[own] = np.array(labels, object)[codes[own]]
     return np.array(found.tolist())
+
+
+def response_frame(fit: Fit, y: Float[np.ndarray, " n"]) -> pd.DataFrame:
+    """Return response codes with their labels, beside the columns of persons and items."""
+    return _described(fit).assign(**{fit.design.response: _labelled(fit, y)})
 
 
 def _described(fit: Fit) -> pd.DataFrame:

@@ -27,6 +27,14 @@ def random_items(monkeypatch):
     return bench_random_items
 
 
+@pytest.fixture
+def inference(monkeypatch):
+    monkeypatch.syspath_prepend(FOLDER)
+    import bench_inference
+
+    return bench_inference
+
+
 def test_timed_returns_the_result(timing):
     result, seconds = timing.timed(lambda: 3)
     assert result == 3
@@ -110,3 +118,36 @@ def test_random_items_tests_and_counts(random_items):
         0.75,
     ]
     assert lltm["covered, t, corrected SE"] is None
+
+
+def test_inference_counts(inference):
+    rows = [{"parameter": "a", "covered": x} for x in (1.0, 0.8, 0.9, 1.0)]
+    (row,) = inference.coverage(rows, 10)
+    assert row["intervals"] == 40
+    assert row["covered, %"] == pytest.approx(92.5)
+    ps = [{"a": p, "b": p**4} for p in (np.arange(100) + 0.5) / 100]
+    even, small = inference.uniformity(ps)
+    assert even["rejected at 5%, %"] == 5.0
+    assert even["Kolmogorov-Smirnov p"] > 0.9
+    assert small["Kolmogorov-Smirnov p"] < 1e-4
+    variance = inference.spread([{"EAP": 1.0}, {"EAP": 2.0}])[0]
+    assert variance["mean"] == 1.5
+    assert variance["true"] == inference.ABILITY_SD**2
+
+
+@pytest.mark.slow
+def test_p_values_are_uniform_and_plausible_values_as_variable_as_abilities(inference):
+    ps, variances = zip(*inference.replicated(inference.tests_study, 60, 7), strict=True)
+    for row in inference.uniformity(ps):
+        assert row["Kolmogorov-Smirnov p"] > 0.005, row["test"]
+    plausible, eap, _ = inference.spread(variances)
+    assert abs(plausible["mean"] - plausible["true"]) < 3 * plausible["Monte-Carlo se"]
+    assert eap["mean"] < plausible["mean"] - 0.2
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("study", ["items_study", "features_study"])
+def test_intervals_cover(inference, study):
+    found = inference.replicated(getattr(inference, study), 60, 8)
+    for row in inference.coverage(sum(found, []), 1):
+        assert abs(row["covered, %"] - 95) < 3 * max(row["Monte-Carlo se"], 2.8)

@@ -5,6 +5,7 @@ import itertools
 import numpy as np
 import pandas as pd
 import pytest
+import scipy.stats
 
 import eirt
 from eirt._config import double_precision
@@ -116,6 +117,29 @@ def test_expected_shares_against_all_patterns():
     possible = joint.sum(axis=1) > 1e-12
     known = joint[possible] / joint[possible].sum(axis=1, keepdims=True)
     np.testing.assert_allclose(shares[possible], known, atol=1e-10)
+
+
+def test_likelihood_ratios_of_items_against_all_patterns():
+    """S-G2 of one item from its probabilities given the sum score, summed over patterns."""
+    frame = simulated(1, n=4000, k=5)
+    fit = eirt.rasch(frame, wide=True, check=False)
+    test = double_precision(lambda: one_test(fit, answers_of(fit)))()
+    y, p = frame.to_numpy(), test.probabilities
+    joint = np.zeros((6, 2))
+    for pattern in itertools.product(range(2), repeat=5):
+        chance = np.prod([p[i, c] for i, c in enumerate(pattern)], axis=0) @ test.weights
+        joint[sum(pattern), pattern[2]] += chance
+    g2 = 0.0
+    for score in range(1, 5):
+        here = y[y.sum(axis=1) == score, 2]
+        expected = len(here) * joint[score] / joint[score].sum()
+        observed = np.array([(here == 0).sum(), (here == 1).sum()])
+        assert expected.min() > 1
+        g2 += 2 * np.sum(observed * np.log(observed / expected))
+    row = fit.item_fit().iloc[2]
+    assert row["s_g2"] == pytest.approx(g2, rel=1e-8)
+    assert row["s_g2"] == pytest.approx(row["s_x2"], rel=0.05)  # the same where persons abound
+    assert row["p_g2"] == pytest.approx(scipy.stats.chi2.sf(g2, row["df"]))
 
 
 def test_parameters_of_one_item(fits):

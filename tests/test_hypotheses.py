@@ -177,3 +177,34 @@ def test_functions_may_return_arrays_and_ignore_what_is_fixed(fits):
     table = fits("lltm_cml").transform(lambda psi: psi.iloc[:2].to_numpy())
     assert table["quantity"].tolist() == ["f[1]", "f[2]"]
     assert table["se"][0] == 0.0
+
+
+# ---- few items -------------------------------------------------------------------------------
+
+
+def test_f_tests_on_items_are_the_t_tests_of_features(fits):
+    fit = fits("lltm_residuals")
+    names = ["situ[self]", "mode[do]"]
+    table, t = fit.test(*names, df="items"), fit.feature_tests().set_index("term").loc[names]
+    np.testing.assert_allclose(table["f"], t["t"] ** 2)
+    np.testing.assert_allclose(table["p"], t["p"])
+    np.testing.assert_allclose(table["se"], t["se"])
+    assert (table["df_items"] == 19).all()
+
+
+def test_f_tests_of_several_coefficients(fits):
+    fit = fits("nested_person")
+    table = fit.test("btype", "Anger", "btype[scold] = btype[shout]", df="items")
+    chi = fit.test("btype", "Anger")
+    assert table["f"][0] == pytest.approx(chi["chi2"][0] / 2 * 19 / 24)
+    assert table["p"][0] == pytest.approx(scipy.stats.f.sf(table["f"][0], 2, 19))
+    assert table["df_items"].tolist() == [19, np.inf, 19]
+    assert table["p"][1] == pytest.approx(chi["p"][1])  # persons are not few
+    assert table["df"].tolist() == [2, 1, 1]
+
+
+def test_f_tests_need_random_items(fits):
+    with pytest.raises(eirt.DataError, match="no random residuals of items"):
+        fits("lltm").test("btype", df="items")
+    with pytest.raises(ValueError, match="No df='persons'"):
+        fits("lltm").test("btype", df="persons")

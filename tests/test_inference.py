@@ -7,6 +7,7 @@ import scipy.stats
 
 import eirt
 from eirt.inference import nested_in
+from eirt.lr_bootstrap import bootstrap_ratios
 from tests.conftest import COLUMNS
 
 pytestmark = pytest.mark.usefixtures("quick_compilation")
@@ -145,3 +146,40 @@ def test_a_fit_without_items_is_nested_in_one_with_them(va):
     test = eirt.compare(small, large).iloc[1]
     assert test["df"] == 2
     assert test["chi2"] == pytest.approx(2 * (large.loglik - small.loglik), abs=1e-9)
+
+
+# ---- parametric bootstrap --------------------------------------------------------------------
+
+
+def test_bootstrap_ratios_follow_their_chi_square(va):
+    """Where persons are many, in any order of rows."""
+    shuffled = va.sample(frac=1.0, random_state=3)
+    small = eirt.lltm(va, "~ btype + mode", check=False, **COLUMNS)
+    large = eirt.lltm(shuffled, "~ btype * mode", check=False, **COLUMNS)
+    ratios = bootstrap_ratios(small, large, 80, 1)
+    assert len(ratios) == 80
+    assert scipy.stats.kstest(ratios, scipy.stats.chi2(2).cdf).pvalue > 0.01
+    table = eirt.compare(small, large, bootstrap=80, seed=1)
+    beyond = np.sum(ratios >= table["chi2"][1])
+    assert table["p_bootstrap"][1] == (1 + beyond) / 81
+    assert table["replicates"].fillna(0).tolist() == [0, 80]
+    assert pd.isna(table["p_bootstrap"][0])
+
+
+def test_few_items_make_likelihood_ratios_large():
+    """Eight items, one feature that does nothing: the bootstrap corrects the chi-square."""
+    rng = np.random.default_rng(4)
+    x = np.arange(8) % 2.0
+    eta = rng.normal(size=(150, 1)) + 0.9 * rng.normal(size=8)
+    resp = (rng.random(eta.shape) < 1 / (1 + np.exp(-eta))).astype(int)
+    person, item = np.indices(eta.shape).reshape(2, -1)
+    frame = pd.DataFrame({"id": person, "item": item, "x": x[item], "resp": resp.ravel()})
+    small, large = (eirt.lltm(frame, f"~ {f} + (1 | item)", check=False) for f in ("1", "x"))
+    ratios = bootstrap_ratios(small, large, 150, 1)
+    assert (ratios > scipy.stats.chi2.isf(0.05, 1)).mean() > 0.06
+    assert ratios.mean() > 1.1
+
+
+def test_conditional_likelihoods_are_not_drawn_from(fits):
+    with pytest.raises(eirt.DataError, match="no distribution to draw from"):
+        eirt.compare(fits("lltm_cml"), fits("rasch_cml"), bootstrap=3)

@@ -170,6 +170,22 @@ def test_bootstrap_errors_are_like_those_of_the_information(va, kind):
     assert repr(found).startswith(f"<{kind} bootstrap of LLTM: ")
 
 
+def test_studentised_limits_by_hand(va):
+    fit = eirt.lltm(va, "~ mode", check=False, **COLUMNS)
+    found = fit.bootstrap(40, seed=2)
+    assert found.errors.shape == found.estimates.shape
+    se = np.sqrt(np.diag(fit.vcov))
+    np.testing.assert_allclose(found.errors.mean(), se, rtol=0.1)
+    name = "sd[id|(Intercept)]"
+    place = fit.names.index(name)
+    t = (found.estimates[name] - fit.full[place]) / found.errors[name]
+    row = fit.confint(name, 0.8, method="bootstrap-t", n=40, seed=2).iloc[0]
+    assert row["lower"] == pytest.approx(fit.full[place] - se[place] * t.quantile(0.9))
+    assert row["upper"] == pytest.approx(fit.full[place] - se[place] * t.quantile(0.1))
+    with pytest.raises(ValueError, match="No method 'z'"):
+        found.confint(method="z")
+
+
 def test_conditional_fits_resample_persons(fits, va):
     fit = fits("lltm_cml")
     found = fit.bootstrap(25, "cluster", cluster="id", data=va)

@@ -39,13 +39,14 @@ ORDER = [
     "optimisers",
     "fit",
     "refits forecasts",
-    "difficulty items inference predictions new_items robust saving simulation variance",
-    "hypotheses",
+    "difficulty few_items items predictions new_items robust saving simulation variance",
+    "hypotheses lr_bootstrap plans score_tests",
+    "inference",
     "assumptions densities scores",
     "diagnostics",
     "doors",
     "models categories outcomes joint explanatory datasets plots report",
-    "export functioning profiles proportionality resampling splits treatment validation",
+    "export functioning planning profiles proportionality resampling splits treatment validation",
     "limits",
     "__init__",  # the public names
     "demo",  # written with the public names

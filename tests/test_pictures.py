@@ -9,7 +9,7 @@ from eirt.plots import KINDS, Picture
 
 pytestmark = pytest.mark.usefixtures("quick_compilation")
 
-NEW = ["information", "effects", "caterpillar", "features", "persons", "q3"]
+NEW = ["information", "effects", "caterpillar", "features", "persons", "q3", "predictive"]
 
 
 @pytest.fixture(scope="module")

@@ -197,3 +197,8 @@ def test_long_words_are_cut_to_the_width():
 def test_empty_tables():
     assert frame_text(pd.DataFrame({"a": [], "b": []})) == "a  b"
     assert frame_markdown(pd.DataFrame({"a": []})).splitlines()[0] == "| a |"
+
+
+def test_the_summary_says_where_items_are_few(fits):
+    assert "fit.feature_tests() has t on 19 df." in str(fits("lltm_residuals"))
+    assert "feature_tests" not in str(fits("lltm"))

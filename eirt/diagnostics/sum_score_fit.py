@@ -1,4 +1,4 @@
-"""S-X2: responses to an item against its curve, among persons of the same sum score."""
+"""S-X2 and S-G2: responses to an item against its curve, among persons of equal sum score."""
 
 from __future__ import annotations
 
@@ -23,16 +23,18 @@ LEAST = 1.0  # expected persons in a cell
 
 
 class SumScoreFit(NamedTuple):
-    """S-X2 of each item, and its degrees of freedom."""
+    """S-X2 and S-G2 of each item, and the degrees of freedom of both."""
 
-    statistic: Float[np.ndarray, " I"]
+    x2: Float[np.ndarray, " I"]
+    g2: Float[np.ndarray, " I"]
     df: Float[np.ndarray, " I"]
 
 
 def sum_score_fit(fit: Fit, answers: Answers) -> SumScoreFit:
-    """Return the S-X2 statistic of each item.
+    """Return the S-X2 and S-G2 statistics of each item.
 
         S-X2 = sum over scores s and categories c of N_s (O_sc - E_sc)^2 / E_sc
+        S-G2 = 2 sum over s and c of N_s O_sc log(O_sc / E_sc)
         E_sc = integral of P_c L_-i(s - c) phi / integral of L(s) phi
 
     Neighbouring scores, and neighbouring categories at a score, are taken together until at least
@@ -60,8 +62,8 @@ def sum_score_fit(fit: Fit, answers: Answers) -> SumScoreFit:
         expected = persons[:, None] * expected_shares(test, i)
         inner = np.flatnonzero((expected > 0).sum(axis=1) > 1)  # elsewhere the score says all
         found.append(_chi_square(observed.reshape(-1, size)[inner], expected[inner]))
-    statistic, free = np.array(found).T
-    return SumScoreFit(statistic, free - own_parameters(fit))
+    x2, g2, free = np.array(found).T
+    return SumScoreFit(x2, g2, free - own_parameters(fit))
 
 
 def expected_shares(test: OneTest, i: int) -> Float[np.ndarray, "S C"]:
@@ -77,15 +79,18 @@ def expected_shares(test: OneTest, i: int) -> Float[np.ndarray, "S C"]:
 
 
 def _chi_square(observed: Float[np.ndarray, "R C"], expected: Float[np.ndarray, "R C"]) -> tuple:
-    """Return the statistic of one item, and how many cells are free to differ."""
+    """Return both statistics of one item, and how many cells are free to differ."""
+    from scipy.special import xlogy
+
     rows = _joined(list(zip(observed.astype(float), expected, strict=True)))
-    statistic, free = 0.0, 0
+    x2, g2, free = 0.0, 0.0, 0
     for o, e in rows:
         group = _groups(e)
         o, e = np.bincount(group, o), np.bincount(group, e)
-        statistic += float(((o - e) ** 2 / e).sum())
+        x2 += float(((o - e) ** 2 / e).sum())
+        g2 += 2 * float(xlogy(o, o / e).sum())
         free += len(e) - 1
-    return statistic, free
+    return x2, g2, free
 
 
 def _joined(rows: list[tuple[np.ndarray, np.ndarray]]) -> list[tuple[np.ndarray, np.ndarray]]:
