@@ -18,6 +18,7 @@ from eirt.identification import identify
 from eirt.likelihood.prior import penalise
 from eirt.matrices import dependent, model_matrix
 from eirt.model import parameter_names
+from eirt.observations import Listed
 from eirt.refits import anchors_of, grid_of, model_on, priors_of
 from eirt.restrictions import restrict
 from eirt.results import Fit
@@ -177,5 +178,5 @@ def with_columns(
         given=design.given[old],
         row_cell=row_cell,
         row_y=row_y,
-        obs_row=obs_row,
+        observations=Listed(len(design.persons), len(row_y), design.obs_person, obs_row),
     )
