@@ -1,6 +1,7 @@
 """The public names of eirt, and where they live: read when one is used."""
 
 from .categories import gpcm, grm, nominal, pcm, rsm, sequential
+from .centering import center
 from .certificate import Certificate
 from .datasets import datasets, describe, load
 from .errors import ConvergenceWarning, DataError, FormulaError
@@ -23,6 +24,7 @@ from .models import lltm, one_pl, rasch, two_pl
 from .optimisers import LBFGS, Newton, QuasiNewton
 from .outcomes import four_pl, lognormal_rt, poisson_counts, three_pl
 from .proportionality import proportional_odds
+from .rescaling import rescaled
 from .responses import (
     Adjacent,
     Bernoulli,
@@ -92,6 +94,7 @@ __all__ = [
     "ZeroInflated",
     "andersen",
     "bifactor",
+    "center",
     "compare",
     "cross_validate",
     "datasets",
@@ -120,6 +123,7 @@ __all__ = [
     "one_pl",
     "proportional_odds",
     "rasch",
+    "rescaled",
     "simulate",
     "two_pl",
 ]

@@ -59,7 +59,7 @@ def compare(*fits: Fit) -> pd.DataFrame:
     if len(fits) < 2:
         raise ValueError("Comparing takes two fits or more.")
     for fit in fits[1:]:
-        _require_same_data(fits[0], fit)
+        require_same_data(fits[0], fit)
     order = sorted(fits, key=lambda fit: fit.n_params)
     rows = []
     for place, fit in enumerate(order):
@@ -82,7 +82,8 @@ def compare(*fits: Fit) -> pd.DataFrame:
     return table.astype({"df": "Int64"})
 
 
-def _require_same_data(a: Fit, b: Fit) -> None:
+def require_same_data(a: Fit, b: Fit) -> None:
+    """Refuse fits to different responses."""
     same = a.design.response == b.design.response and a.n_obs == b.n_obs
     if not same or a.design.labels != b.design.labels or a.design.y.mean() != b.design.y.mean():
         raise DataError(

@@ -39,8 +39,9 @@ ORDER = [
     "optimisers",
     "fit",
     "refits forecasts",
-    "difficulty items inference predictions new_items robust saving simulation variance",
-    "hypotheses",
+    "centering clustering difficulty items inference predictions new_items robust saving "
+    "simulation variance",
+    "averages hypotheses rescaling",
     "assumptions densities scores",
     "diagnostics",
     "doors",
