@@ -68,7 +68,7 @@ INSIDE = {
     "persons": 3,
     **dict.fromkeys(("plausible", "reliability", "items", "whole"), 4),
     **dict.fromkeys(("laplace", "quadrature", "prior", "inner", "conditional"), 4),
-    **dict.fromkeys(("curves", "category_curves", "forest"), 4),
+    **dict.fromkeys(("curves", "category_curves", "forest", "misfit"), 4),
     **dict.fromkeys(("adaptive", "outer", "two_tier"), 5),
     "crossed": 6,
     **dict.fromkeys(("nested", "reduced"), 7),

@@ -12,6 +12,7 @@ from eirt.plots.curves import icc
 from eirt.plots.explained import features
 from eirt.plots.forest import caterpillar, effects
 from eirt.plots.information import information
+from eirt.plots.misfit import residuals
 from eirt.plots.pairs import q3
 from eirt.plots.person_fit import persons
 from eirt.plots.wright_map import wright
@@ -27,6 +28,7 @@ Kind = Literal[
     "features",
     "persons",
     "q3",
+    "residuals",
 ]
 KINDS: dict[str, Callable[..., Picture]] = {
     "wright": wright,
@@ -38,6 +40,7 @@ KINDS: dict[str, Callable[..., Picture]] = {
     "features": features,
     "persons": persons,
     "q3": q3,
+    "residuals": residuals,
 }
 
 
@@ -49,7 +52,8 @@ def plot(fit: Fit, kind: str, **options: Any) -> Picture:
         kind: "wright" (persons and items), "icc" (item characteristic curves), "categories"
             (curves of categories), "information" (of the test, with the standard error),
             "effects" (fixed effects), "caterpillar" (random effects), "features" (easiness
-            predicted from features), "persons" (person fit) or "q3" (correlations of residuals).
+            predicted from features), "persons" (person fit), "q3" (correlations of residuals) or
+            "residuals" (of items, random effects and responses).
         **options: of the function of that name.
 
     Returns:
