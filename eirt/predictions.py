@@ -12,6 +12,7 @@ import numpy as np
 from eirt._config import double_precision
 from eirt._math import gauss_hermite_grid
 from eirt.coding import given_values
+from eirt.design import Design
 from eirt.factors import level_codes
 from eirt.formula import require_variables, variables
 from eirt.frames import to_pandas
@@ -117,7 +118,8 @@ def rows_at(fit: Fit, new: Any, grouped: bool) -> Rows:
         cell = design.obs_cell
         cells = jax.tree.map(lambda leaf: leaf[cell], cell_data(design))
         person = jax.tree.map(lambda leaf: leaf[design.obs_person], person_data(design))
-        return _with_effects(fit, cells, person, levels_at(fit, None))
+        known = levels_at(fit, None) if grouped else _unknown(design, design.n_obs)
+        return _with_effects(fit, cells, person, known)
     frame = to_pandas(new)
     fixed = [name for part in design.asked for name in variables(part.formula.fixed)]
     effects = [name for term in design.terms for name in variables(term.asked.effects)]
@@ -146,8 +148,13 @@ def rows_at(fit: Fit, new: Any, grouped: bool) -> Rows:
         jnp.asarray(places),
         jnp.asarray(given_values(frame, fit.model.response)),
     )
-    unknown = [np.full(len(frame), -1)] * len(design.terms)
-    return _with_effects(fit, cells, person, levels_at(fit, frame) if grouped else unknown)
+    known = levels_at(fit, frame) if grouped else _unknown(design, len(frame))
+    return _with_effects(fit, cells, person, known)
+
+
+def _unknown(design: Design, n: int) -> list[Int[np.ndarray, " n"]]:
+    """Return no known level of any random term."""
+    return [np.full(n, -1)] * len(design.terms)
 
 
 def levels_at(fit: Fit, new: Any) -> list[Int[np.ndarray, " n"]]:
@@ -161,17 +168,18 @@ def levels_at(fit: Fit, new: Any) -> list[Int[np.ndarray, " n"]]:
 
 
 def _with_effects(fit: Fit, cells: Cell, person: Person, levels: list[np.ndarray]) -> Rows:
-    n, moments = len(cells.item), fit.moments
+    n = len(cells.item)
     own, effects, seen = [np.zeros((n, 0))], [np.zeros((n, 0))], 0
     for term, level in zip(fit.design.terms, levels, strict=True):
-        q = len(term.effects)
-        if term.local:
-            table = moments.mean[:, seen : seen + q]
-            seen += q
-        else:
-            offset = fit.global_place(term)
-            table = moments.others[offset : offset + len(term.levels) * q].reshape(-1, q)
-        known = np.where(level[:, None] >= 0, table[level], 0.0)
+        q, known = len(term.effects), np.zeros((n, len(term.effects)))
+        if np.any(level >= 0):
+            if term.local:
+                table = fit.moments.mean[:, seen : seen + q]
+            else:
+                offset = fit.global_place(term)
+                table = fit.moments.others[offset : offset + len(term.levels) * q].reshape(-1, q)
+            known = np.where(level[:, None] >= 0, table[level], 0.0)
+        seen += q * term.local
         (effects if term.local else own).append(known)
     return Rows(
         cells,

@@ -57,6 +57,7 @@ LAYERS = {room: layer for layer, rooms in enumerate(ORDER) for room in rooms.spl
 
 # Inside a folder: what the files share is below them, `__init__` above.
 INSIDE = {
+    "population": -1,
     **dict.fromkeys(("ability", "carry", "incidence", "polynomials"), 0),
     **dict.fromkeys(("cells", "testlets"), 1),
     **dict.fromkeys(("answers", "residuals"), 0),
