@@ -46,6 +46,7 @@ from .responses import (
     ZeroInflated,
 )
 from .results import Fit
+from .sampling import Posterior, sample
 from .saving import load_fit
 from .simulation import simulate
 from .splits import SplitTest, andersen
@@ -85,6 +86,7 @@ __all__ = [
     "Nominal",
     "Normal",
     "Poisson",
+    "Posterior",
     "Quadrature",
     "QuasiNewton",
     "Reduced",
@@ -124,6 +126,7 @@ __all__ = [
     "proportional_odds",
     "rasch",
     "rescaled",
+    "sample",
     "simulate",
     "two_pl",
 ]

@@ -41,7 +41,7 @@ ORDER = [
     "refits forecasts",
     "centering clustering difficulty items inference predictions new_items robust saving "
     "simulation variance",
-    "averages hypotheses rescaling",
+    "averages hypotheses rescaling sampling",
     "assumptions densities scores",
     "diagnostics",
     "doors",
