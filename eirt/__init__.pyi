@@ -23,6 +23,7 @@ from .likelihood import (
 from .models import lltm, one_pl, rasch, two_pl
 from .optimisers import LBFGS, Newton, QuasiNewton
 from .outcomes import four_pl, lognormal_rt, poisson_counts, three_pl
+from .posterior import Posterior
 from .proportionality import proportional_odds
 from .rescaling import rescaled
 from .responses import (
@@ -46,7 +47,7 @@ from .responses import (
     ZeroInflated,
 )
 from .results import Fit
-from .sampling import Posterior, sample
+from .sampling import sample
 from .saving import load_fit
 from .simulation import simulate
 from .splits import SplitTest, andersen

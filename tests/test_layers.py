@@ -39,7 +39,7 @@ ORDER = [
     "optimisers",
     "fit",
     "refits forecasts",
-    "centering clustering difficulty items inference predictions new_items robust saving "
+    "centering clustering difficulty items inference posterior predictions new_items robust saving "
     "simulation variance",
     "averages hypotheses rescaling sampling",
     "assumptions densities scores",

@@ -12,7 +12,8 @@ from scipy import special, stats
 
 import eirt
 from eirt._config import double_precision
-from eirt.sampling import Posterior, _warned
+from eirt.posterior import Posterior
+from eirt.sampling import _warned
 
 pytest.importorskip("blackjax")
 PRIORS = {
