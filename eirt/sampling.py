@@ -77,7 +77,7 @@ def sample(
     Source: Hoffman & Gelman (2014); Betancourt & Girolami (2015) for spherical effects.
 
     >>> import eirt
-    >>> fit = eirt.rasch(eirt.load("lsat7")[:100], wide=True)
+    >>> fit = eirt.rasch(eirt.load("lsat7")[::10], wide=True)
     >>> posterior = sample(fit, draws=100, warmup=100, chains=2)  # doctest: +SKIP
     """
     blackjax = required("blackjax")
