@@ -1,6 +1,7 @@
 """The public names of eirt, and where they live: read when one is used."""
 
 from .categories import gpcm, grm, nominal, pcm, rsm, sequential
+from .centering import center
 from .certificate import Certificate
 from .datasets import datasets, describe, load
 from .errors import ConvergenceWarning, DataError, FormulaError
@@ -23,7 +24,9 @@ from .models import lltm, one_pl, rasch, two_pl
 from .optimisers import LBFGS, Newton, QuasiNewton
 from .outcomes import four_pl, lognormal_rt, poisson_counts, three_pl
 from .planning import power
+from .posterior import Posterior
 from .proportionality import proportional_odds
+from .rescaling import rescaled
 from .responses import (
     Adjacent,
     Bernoulli,
@@ -45,6 +48,7 @@ from .responses import (
     ZeroInflated,
 )
 from .results import Fit
+from .sampling import sample
 from .saving import load_fit
 from .simulation import simulate
 from .splits import SplitTest, andersen
@@ -84,6 +88,7 @@ __all__ = [
     "Nominal",
     "Normal",
     "Poisson",
+    "Posterior",
     "Quadrature",
     "QuasiNewton",
     "Reduced",
@@ -93,6 +98,7 @@ __all__ = [
     "ZeroInflated",
     "andersen",
     "bifactor",
+    "center",
     "compare",
     "cross_validate",
     "datasets",
@@ -122,6 +128,8 @@ __all__ = [
     "one_pl",
     "proportional_odds",
     "rasch",
+    "rescaled",
+    "sample",
     "simulate",
     "two_pl",
 ]

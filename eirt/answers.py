@@ -11,6 +11,7 @@ if TYPE_CHECKING:
 
     import pandas as pd
 
+    from eirt.averages import Effects as Levels
     from eirt.resampling import Bootstrap
     from eirt.results import Fit
     from eirt.simulation import Effects
@@ -91,6 +92,26 @@ class Answers:
         from eirt.resampling import bootstrap
 
         return bootstrap(self._fit, n, kind, seed, cluster, data)
+
+    def icc(self, level: float = 0.95) -> pd.DataFrame:
+        """Return intraclass correlations of the latent response; see `eirt.clustering.icc`."""
+        from eirt.clustering import icc
+
+        return icc(self._fit, level)
+
+    def population_effects(self, level: float = 0.95) -> pd.DataFrame:
+        """Return effects on average over persons; see `eirt.averages.population_effects`."""
+        from eirt.averages import population_effects
+
+        return population_effects(self._fit, level)
+
+    def predict_intervals(
+        self, new: Any = None, effects: Levels = "conditional", level: float = 0.95
+    ) -> pd.DataFrame:
+        """Return logits, odds and probabilities with limits; see `eirt.averages`."""
+        from eirt.averages import predict_intervals
+
+        return predict_intervals(self._fit, new, effects, level)
 
     def save(self, path: str | os.PathLike[str]) -> None:
         """Write the fit to one file, which `eirt.load_fit` reads; see `eirt.saving.save`."""

@@ -185,6 +185,17 @@ def difficulty(fit: Fit, identification: str | None = None, scale: str = "model"
     return table
 
 
+def ability_origin(fit: Fit) -> float:
+    """Return what abilities exceed those of the predictor by.
+
+    Zero, but where the likelihood is conditional: predictors have any origin there, and abilities
+    that of `difficulty`, at the mean difficulty.
+    """
+    if not fit.likelihood.conditional or fit.design.item is None:
+        return 0.0
+    return float(difficulty(fit).attrs["ability_mean"])
+
+
 @compiled(0, 1, 2)
 def _mapped(
     response: Response,

@@ -107,10 +107,10 @@ def tables_of(fit: Fit) -> dict[str, pd.DataFrame]:
         tables["items"] = fit.items
     if has_difficulties(fit):
         tables["difficulty"] = fit.difficulty()
-    if fit.likelihood.conditional:
-        return tables
     if fit.model.dimension:
         tables["persons"] = fit.persons()
+    if fit.likelihood.conditional:  # effects have no distribution
+        return tables
     groups = dict.fromkeys(term.group for term in fit.design.terms)
     return tables | {f"effects_{group.replace(':', '_')}": fit.effects(group) for group in groups}
 

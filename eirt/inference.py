@@ -67,7 +67,7 @@ def compare(*fits: Fit, bootstrap: int = 0, seed: int = 0) -> pd.DataFrame:
     if len(fits) < 2:
         raise ValueError("Comparing takes two fits or more.")
     for fit in fits[1:]:
-        _require_same_data(fits[0], fit)
+        require_same_data(fits[0], fit)
     order = sorted(fits, key=lambda fit: fit.n_params)
     rows = []
     for place, fit in enumerate(order):
@@ -99,7 +99,8 @@ def compare(*fits: Fit, bootstrap: int = 0, seed: int = 0) -> pd.DataFrame:
     return table.astype({name: "Int64" for name in ("df", "replicates") if name in table})
 
 
-def _require_same_data(a: Fit, b: Fit) -> None:
+def require_same_data(a: Fit, b: Fit) -> None:
+    """Refuse fits to different responses."""
     same = a.design.response == b.design.response and a.design.labels == b.design.labels
     alike = abs(a.design.total - b.design.total) <= 1e-9 * abs(a.design.total)
     if not same or a.n_obs != b.n_obs or not alike:

@@ -12,6 +12,7 @@ import numpy as np
 from eirt._config import double_precision
 from eirt._math import gauss_hermite_grid
 from eirt.coding import given_values
+from eirt.design import Design
 from eirt.factors import level_codes
 from eirt.formula import require_variables, variables
 from eirt.frames import to_pandas
@@ -22,7 +23,7 @@ from eirt.results import Fit
 
 if TYPE_CHECKING:
     import pandas as pd
-    from jaxtyping import Array, Float
+    from jaxtyping import Array, Float, Int
 
     Expected = Callable[[Array, Array], Array]  # of the response, given eta and extra parameters
 
@@ -68,11 +69,11 @@ def predict(
         raise ValueError(f"No effects {effects!r}; there are 'conditional', 'average', 'zero'.")
     rows = rows_at(fit, new, grouped=effects == "conditional")
     if scale in ("link", "logit", "odds"):
-        eta = np.asarray(_spread(fit, rows, effects == "conditional")[0].location)
+        eta = np.asarray(spread_at(fit, rows, effects == "conditional")[0].location)
         return np.exp(eta) if scale == "odds" else eta
     if scale == "categories":
-        return np.asarray(_mean(fit, rows, effects, _category_probabilities(fit)))
-    return np.asarray(_mean(fit, rows, effects, fit.model.response.mean))
+        return np.asarray(mean_at(fit, rows, effects, _category_probabilities(fit)))
+    return np.asarray(mean_at(fit, rows, effects, fit.model.response.mean))
 
 
 def _category_probabilities(fit: Fit) -> Expected:
@@ -112,13 +113,13 @@ def rows_at(fit: Fit, new: Any, grouped: bool) -> Rows:
 
     Grouping factors are asked for only where their estimated effects are used.
     """
-    design, item, levels = fit.design, np.zeros(0), [np.zeros(0, int)]
+    design = fit.design
     if new is None:
         cell = design.obs_cell
         cells = jax.tree.map(lambda leaf: leaf[cell], cell_data(design))
         person = jax.tree.map(lambda leaf: leaf[design.obs_person], person_data(design))
-        levels = [design.obs_person if t.index is None else t.index[cell] for t in design.terms]
-        return _with_effects(fit, cells, person, levels)
+        known = levels_at(fit, None) if grouped else _unknown(design, design.n_obs)
+        return _with_effects(fit, cells, person, known)
     frame = to_pandas(new)
     fixed = [name for part in design.asked for name in variables(part.formula.fixed)]
     effects = [name for term in design.terms for name in variables(term.asked.effects)]
@@ -147,26 +148,38 @@ def rows_at(fit: Fit, new: Any, grouped: bool) -> Rows:
         jnp.asarray(places),
         jnp.asarray(given_values(frame, fit.model.response)),
     )
-    unknown = np.full(len(frame), -1)
-    levels = [
-        level_codes(frame, term.factors, term.levels) if grouped else unknown
-        for term in design.terms
-    ]
-    return _with_effects(fit, cells, person, levels)
+    known = levels_at(fit, frame) if grouped else _unknown(design, len(frame))
+    return _with_effects(fit, cells, person, known)
+
+
+def _unknown(design: Design, n: int) -> list[Int[np.ndarray, " n"]]:
+    """Return no known level of any random term."""
+    return [np.full(n, -1)] * len(design.terms)
+
+
+def levels_at(fit: Fit, new: Any) -> list[Int[np.ndarray, " n"]]:
+    """Return the level of each random term, at the data or at new rows; -1 where not known."""
+    design = fit.design
+    if new is None:
+        every = (term.index for term in design.terms)
+        return [design.obs_person if at is None else at[design.obs_cell] for at in every]
+    frame = to_pandas(new)
+    return [level_codes(frame, term.factors, term.levels) for term in design.terms]
 
 
 def _with_effects(fit: Fit, cells: Cell, person: Person, levels: list[np.ndarray]) -> Rows:
-    n, moments = len(cells.item), fit.moments
+    n = len(cells.item)
     own, effects, seen = [np.zeros((n, 0))], [np.zeros((n, 0))], 0
     for term, level in zip(fit.design.terms, levels, strict=True):
-        q = len(term.effects)
-        if term.local:
-            table = moments.mean[:, seen : seen + q]
-            seen += q
-        else:
-            offset = fit.global_place(term)
-            table = moments.others[offset : offset + len(term.levels) * q].reshape(-1, q)
-        known = np.where(level[:, None] >= 0, table[level], 0.0)
+        q, known = len(term.effects), np.zeros((n, len(term.effects)))
+        if np.any(level >= 0):
+            if term.local:
+                table = fit.moments.mean[:, seen : seen + q]
+            else:
+                offset = fit.global_place(term)
+                table = fit.moments.others[offset : offset + len(term.levels) * q].reshape(-1, q)
+            known = np.where(level[:, None] >= 0, table[level], 0.0)
+        seen += q * term.local
         (effects if term.local else own).append(known)
     return Rows(
         cells,
@@ -176,7 +189,7 @@ def _with_effects(fit: Fit, cells: Cell, person: Person, levels: list[np.ndarray
     )
 
 
-def _spread(fit: Fit, rows: Rows, conditional: bool) -> tuple[CellParameters, Array]:
+def spread_at(fit: Fit, rows: Rows, conditional: bool) -> tuple[CellParameters, Array]:
     """Return the cell parameters of each row, eta at known effects in place of location.
 
     The second value is the variance of eta over the effects of persons.
@@ -199,9 +212,9 @@ def _spread(fit: Fit, rows: Rows, conditional: bool) -> tuple[CellParameters, Ar
     return jax.vmap(one)(rows.cell, rows.person, keep * rows.own, keep * rows.effects)
 
 
-def _mean(fit: Fit, rows: Rows, effects: str, of: Expected) -> Array:
+def mean_at(fit: Fit, rows: Rows, effects: str, of: Expected) -> Array:
     """Return expected values by row, given effects or averaged over their distribution."""
-    cells, variance = _spread(fit, rows, effects == "conditional")
+    cells, variance = spread_at(fit, rows, effects == "conditional")
     if effects != "average":
         return jax.vmap(of)(cells.location, cells.aux)
     line = gauss_hermite_grid(41)
@@ -212,7 +225,7 @@ def _mean(fit: Fit, rows: Rows, effects: str, of: Expected) -> Array:
     total: Array | float = 0.0
     for node, log_weight in zip(own.nodes, own.log_weights, strict=True):
         there = rows._replace(own=jnp.broadcast_to(jnp.asarray(node), rows.own.shape))
-        cells, by_persons = _spread(fit, there._replace(effects=0 * rows.effects), True)
+        cells, by_persons = spread_at(fit, there._replace(effects=0 * rows.effects), True)
         sd = jnp.sqrt(variance if fit.model.moved == 1 else by_persons)
         at = cells.location[:, None] + sd[:, None] * line.nodes[:, 0]
         means = jax.vmap(jax.vmap(of, (0, None)))(at, cells.aux)
@@ -268,7 +281,7 @@ def feature_effects(fit: Fit) -> pd.DataFrame:
         indicator = set(np.unique(np.asarray(x))) <= {0.0, 1.0}
         low, high = (0.0 * x, 0.0 * x + 1.0) if indicator else (x, x + 1.0)
         means = [
-            _mean(fit, _set(rows, j, about_persons, at), "average", fit.model.response.mean)
+            mean_at(fit, _set(rows, j, about_persons, at), "average", fit.model.response.mean)
             for at in (low, high)
         ]
         changes.append((name, float(jnp.mean(means[1] - means[0]))))

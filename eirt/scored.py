@@ -24,7 +24,7 @@ class Scored:
     def _fit(self) -> Fit:
         return cast("Fit", self)
 
-    def persons(self, method: Method = "EAP", new: Any = None) -> pd.DataFrame:
+    def persons(self, method: Method | None = None, new: Any = None) -> pd.DataFrame:
         """Return person abilities with standard errors; see `eirt.scores.persons`."""
         from eirt.scores import persons
 

@@ -282,7 +282,7 @@ def test_what_scores_do_not_condition_away_is_refused(va):
 def test_abilities_have_no_distribution(fits):
     fit = fits("rasch_cml")
     with pytest.raises(eirt.DataError, match="distribution of ability"):
-        fit.persons()
+        fit.effects("id")
     with pytest.raises(ValueError, match="neither mean nor sd of ability"):
         fit.difficulty("ability")
 

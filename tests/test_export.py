@@ -21,9 +21,9 @@ def test_every_table_is_written_in_every_format(lltm, tmp_path):
     assert len(lines) == len(lltm.random) + 2
 
 
-def test_a_conditional_fit_has_no_persons(fits, tmp_path):
+def test_a_conditional_fit_has_no_effects(fits, tmp_path):
     names = {file.stem for file in fits("rasch_cml").export(tmp_path)}
-    assert names == {"fixed", "random", "items", "difficulty"}
+    assert names == {"fixed", "random", "items", "difficulty", "persons"}
 
 
 def test_latex_prints_names_as_they_are():

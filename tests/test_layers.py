@@ -39,9 +39,11 @@ ORDER = [
     "optimisers",
     "fit",
     "refits forecasts",
-    "difficulty few_items items predictions new_items robust saving simulation variance",
-    "hypotheses lr_bootstrap plans score_tests",
+    "centering clustering difficulty few_items items posterior predictions new_items robust saving "
+    "simulation variance",
+    "averages hypotheses lr_bootstrap plans sampling score_tests",
     "inference",
+    "rescaling",
     "assumptions densities scores",
     "diagnostics",
     "doors",
@@ -57,6 +59,7 @@ LAYERS = {room: layer for layer, rooms in enumerate(ORDER) for room in rooms.spl
 
 # Inside a folder: what the files share is below them, `__init__` above.
 INSIDE = {
+    "population": -1,
     **dict.fromkeys(("ability", "carry", "incidence", "polynomials"), 0),
     **dict.fromkeys(("cells", "testlets", "sufficient"), 1),
     **dict.fromkeys(("answers", "residuals"), 0),
@@ -68,7 +71,7 @@ INSIDE = {
     "persons": 3,
     **dict.fromkeys(("plausible", "reliability", "items", "whole"), 4),
     **dict.fromkeys(("laplace", "quadrature", "prior", "inner", "conditional"), 4),
-    **dict.fromkeys(("curves", "category_curves", "forest"), 4),
+    **dict.fromkeys(("curves", "category_curves", "forest", "misfit"), 4),
     **dict.fromkeys(("adaptive", "outer", "two_tier"), 5),
     "crossed": 6,
     **dict.fromkeys(("nested", "reduced"), 7),

@@ -94,6 +94,7 @@ def test_far_difficulties_do_not_stretch_the_axis(two_pl):
     table.loc[0, ["difficulty", "lower", "upper"]] = [80.0, 10.0, 150.0]
     odd = type("Odd", (), {"difficulty": lambda self, identification: table})()
     odd.persons, odd.model, odd.has_slopes = two_pl.persons, two_pl.model, True
+    odd.likelihood = two_pl.likelihood
     axes = plot(odd, "wright").figure.axes[1]
     assert axes.get_ylim()[1] < 10
     assert "(1 off the scale)" in axes.get_xlabel()

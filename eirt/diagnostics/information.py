@@ -9,9 +9,11 @@ import numpy as np
 
 from eirt._compiled import compiled
 from eirt._config import double_precision
+from eirt.difficulty import ability_origin
 from eirt.errors import DataError
 from eirt.responses import Response
 from eirt.results import Fit
+from eirt.scores.answers import answers_of
 from eirt.tables import local_factor
 
 if TYPE_CHECKING:
@@ -32,7 +34,7 @@ def information_function(
     Args:
         fit: a fit with items and one ability.
         theta: abilities, by default 81 on +-4 standard deviations. Zero is the mean of persons
-            whose covariates are zero.
+            whose covariates are zero (of difficulties, where the likelihood is conditional).
         items: whether to return a row for each item and ability.
 
     Returns:
@@ -56,10 +58,11 @@ def information_function(
         raise DataError(f"Information is about one ability; {fit.name} has {fit.model.dimension}.")
     found = fit.item_parameters
     if theta is None:
-        theta = np.linspace(-WIDTH, WIDTH, 81) * local_factor(fit)[0, 0]
+        theta = _usual(fit)
     at = np.asarray(theta, float).ravel()
+    own = at - ability_origin(fit)
     try:
-        each = _information(fit.model.response, found.easiness, found.slope, found.aux, at)
+        each = _information(fit.model.response, found.easiness, found.slope, found.aux, own)
     except NotImplementedError as error:
         raise DataError(str(error)) from None
     values = np.asarray(each)
@@ -74,6 +77,15 @@ def information_function(
     total = values.sum(axis=0)
     with np.errstate(divide="ignore"):
         return pd.DataFrame({"theta": at, "information": total, "se": 1 / np.sqrt(total)})
+
+
+def _usual(fit: Fit) -> Float[np.ndarray, " T"]:
+    """Return abilities within four standard deviations of the mean."""
+    around = np.linspace(-WIDTH, WIDTH, 81)
+    if fit.likelihood.conditional:
+        answers = answers_of(fit)
+        return float(answers.mean[0, 0]) + around * float(answers.scale[0, 0, 0])
+    return around * local_factor(fit)[0, 0]
 
 
 @compiled(0)

@@ -130,7 +130,11 @@ def residuals(fit: Fit, method: Ability | None) -> Residuals:
     chosen = method or ("WLE" if fit.model.dimension == 1 else "EAP")
     refuse_method(fit, chosen, METHODS)
     answers = answers_of(fit)
-    x = estimate(fit, chosen, answers).x
+    return residuals_at(fit, answers, estimate(fit, chosen, answers).x)
+
+
+def residuals_at(fit: Fit, answers: Answers, x: Float[np.ndarray | Array, "N D"]) -> Residuals:
+    """Return residuals at given x of the persons."""
     found = _expected_of_all(fit.model, len(fit.design.labels), answers, x)
     expected = jax.tree.map(np.asarray, found)
     residual = np.asarray(answers.y * answers.present) - expected.mean

@@ -7,13 +7,15 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, NamedTuple
 
+import jax.numpy as jnp
 import numpy as np
 
 from eirt.errors import nearest
 from eirt.likelihood.base import Moments, Objective, Terms
+from eirt.restrictions import Restriction
 
 if TYPE_CHECKING:
-    from jaxtyping import Float
+    from jaxtyping import Array, Float
 
 
 class Expansion(NamedTuple):
@@ -31,6 +33,10 @@ class Prior(abc.ABC):
     @abc.abstractmethod
     def expand(self, x: np.ndarray) -> Expansion:
         """Return the log density and its derivatives."""
+
+    @abc.abstractmethod
+    def log_density(self, x: Float[Array, " k"]) -> Float[Array, " k"]:
+        """Return the log density of the parameter itself, traceable: what sampling needs."""
 
 
 @dataclass(frozen=True)
@@ -51,6 +57,9 @@ class Normal(Prior):
     def expand(self, x: np.ndarray) -> Expansion:
         z = (x - self.mean) / self.sd
         return Expansion(-(z**2) / 2, -z / self.sd, np.full_like(z, -(self.sd**-2.0)))
+
+    def log_density(self, x: Float[Array, " k"]) -> Float[Array, " k"]:
+        return -(((x - self.mean) / self.sd) ** 2) / 2
 
 
 @dataclass(frozen=True)
@@ -75,6 +84,10 @@ class LogNormal(Prior):
         z = (np.log(x) - self.mean) / self.sd
         slope = -(1.0 + z / self.sd) / x
         return Expansion(-np.log(x) - z**2 / 2, slope, -(slope + self.sd**-2.0 / x) / x)
+
+    def log_density(self, x: Float[Array, " k"]) -> Float[Array, " k"]:
+        log_x = jnp.log(jnp.maximum(jnp.abs(x), 1e-300))  # scales are of either sign
+        return -log_x - ((log_x - self.mean) / self.sd) ** 2 / 2
 
 
 @dataclass(frozen=True)
@@ -102,6 +115,10 @@ class Beta(Prior):
         n = self.a + self.b - 2.0
         value = -(self.a - 1.0) * np.logaddexp(0.0, -x) - (self.b - 1.0) * np.logaddexp(0.0, x)
         return Expansion(value, self.a - 1.0 - n * c, -n * c * (1.0 - c))
+
+    def log_density(self, x: Float[Array, " k"]) -> Float[Array, " k"]:
+        # with dc / dx = c (1 - c): the density of the logit
+        return -self.a * jnp.logaddexp(0.0, -x) - self.b * jnp.logaddexp(0.0, x)
 
 
 class PenalisedObjective(Objective):
@@ -203,18 +220,26 @@ def penalise(
     """
     if not priors:
         return objective
-    source = np.asarray(objective.data.restriction.source)
+    places = prior_places(priors, names, objective.model.n_fixed, objective.data.restriction)
+    return PenalisedObjective(objective, places)
+
+
+def prior_places(
+    priors: Mapping[str, Prior], names: tuple[str, ...], n_fixed: int, restriction: Restriction
+) -> tuple[tuple[Prior, np.ndarray], ...]:
+    """Return each prior with the places of its parameters among the free ones; see `penalise`."""
+    source = np.asarray(restriction.source)
     kinds = {name.partition("[")[0] for name in names}
     found = []
     for name, prior in priors.items():
         if name in names:
             places = [names.index(name)]
         elif name == "easiness":
-            places = list(range(objective.model.n_fixed))
+            places = list(range(n_fixed))
         elif name in kinds:
             places = [k for k, other in enumerate(names) if other.startswith(f"{name}[")]
         else:
             raise ValueError(f"There is no parameter {name!r} for a prior.{nearest(name, names)}")
         free = np.unique(source[places])
         found.append((prior, free[free >= 0]))
-    return PenalisedObjective(objective, tuple(found))
+    return tuple(found)

@@ -12,6 +12,7 @@ from eirt.plots.curves import icc
 from eirt.plots.explained import features
 from eirt.plots.forest import caterpillar, effects
 from eirt.plots.information import information
+from eirt.plots.misfit import residuals
 from eirt.plots.pairs import q3
 from eirt.plots.person_fit import persons
 from eirt.plots.predictive import predictive
@@ -29,6 +30,7 @@ Kind = Literal[
     "persons",
     "q3",
     "predictive",
+    "residuals",
 ]
 KINDS: dict[str, Callable[..., Picture]] = {
     "wright": wright,
@@ -41,6 +43,7 @@ KINDS: dict[str, Callable[..., Picture]] = {
     "persons": persons,
     "q3": q3,
     "predictive": predictive,
+    "residuals": residuals,
 }
 
 
@@ -52,8 +55,9 @@ def plot(fit: Fit, kind: str, **options: Any) -> Picture:
         kind: "wright" (persons and items), "icc" (item characteristic curves), "categories"
             (curves of categories), "information" (of the test, with the standard error),
             "effects" (fixed effects), "caterpillar" (random effects), "features" (easiness
-            predicted from features), "persons" (person fit), "q3" (correlations of residuals)
-            or "predictive" (the data among simulated ones).
+            predicted from features), "persons" (person fit), "q3" (correlations of residuals),
+            "predictive" (the data among simulated ones) or "residuals" (of items, random effects
+            and responses).
         **options: of the function of that name.
 
     Returns:

@@ -10,6 +10,7 @@ import jax.numpy as jnp
 import numpy as np
 
 from eirt._config import double_precision
+from eirt.difficulty import ability_origin
 from eirt.plots.base import COLOURS, Picture, unit, written
 from eirt.plots.panels import abilities, choose, draw_panels
 from eirt.results import Fit
@@ -73,7 +74,7 @@ def categories(fit: Fit, items: Sequence[str] | None = None) -> Picture:
 def _probabilities(fit: Fit, chosen: np.ndarray, theta: np.ndarray) -> np.ndarray:
     """Return probabilities, items x categories x abilities."""
     found, log_prob = fit.item_parameters, fit.model.response.log_prob
-    eta = found.easiness[chosen, None] + found.slope[chosen, None] * theta
+    eta = found.easiness[chosen, None] + found.slope[chosen, None] * (theta - ability_origin(fit))
     codes = jnp.arange(float(len(fit.design.labels)))
 
     def one(eta: Array, aux: Array) -> Array:

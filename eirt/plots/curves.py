@@ -10,6 +10,7 @@ import jax.numpy as jnp
 import numpy as np
 
 from eirt._config import double_precision
+from eirt.difficulty import ability_origin
 from eirt.plots.base import COLOURS, Picture, unit, written
 from eirt.plots.panels import abilities, choose, draw_panels
 from eirt.responses.base import ABSENT
@@ -105,7 +106,7 @@ def _curves(fit: Fit, chosen: np.ndarray, theta: np.ndarray) -> tuple[np.ndarray
     """Return the expected score, lower and upper limit, items x abilities."""
     from scipy.special import expit, ndtri
 
-    found, response = fit.item_parameters, fit.model.response
+    found, response, theta = fit.item_parameters, fit.model.response, theta - ability_origin(fit)
     n, size = found.aux.shape
     places = np.stack(
         [chosen, n + chosen, *(2 * n + chosen * size + k for k in range(size))], axis=1

@@ -48,7 +48,7 @@ def features(fit: Fit, free: Fit | None = None) -> Picture:
     0  S1WantCurse        1.8       1.3      -0.5
     1  S1WantScold        0.7       0.6      -0.1
     """
-    data = _predicted(fit).merge(_known(fit, free), on="item", how="left", validate="1:1")
+    data = predicted(fit).merge(known(fit, free), on="item", how="left", validate="1:1")
     if data["easiness"].isna().any():
         missing = data.loc[data["easiness"].isna(), "item"].iloc[0]
         raise DataError(f"free= has no item {missing!r}; fit it to the same items.")
@@ -68,7 +68,7 @@ def features(fit: Fit, free: Fit | None = None) -> Picture:
     return Picture(figure, data)
 
 
-def _predicted(fit: Fit) -> pd.DataFrame:
+def predicted(fit: Fit) -> pd.DataFrame:
     """Return what features predict of the items of the fit."""
     design = fit.design
     fit.require_items(first=False)
@@ -78,7 +78,7 @@ def _predicted(fit: Fit) -> pd.DataFrame:
     return table[["item", "easiness"]].rename(columns={"easiness": "predicted"})
 
 
-def _known(fit: Fit, free: Fit | None) -> pd.DataFrame:
+def known(fit: Fit, free: Fit | None) -> pd.DataFrame:
     """Return how easy items are: of the free fit, or of the fit's own residuals."""
     if free is not None:
         return free.items[["item", "easiness", "se"]]

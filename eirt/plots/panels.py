@@ -49,7 +49,8 @@ def choose(fit: Fit, items: Sequence[str] | None) -> tuple[np.ndarray, str]:
 
 def abilities(fit: Fit, persons: np.ndarray) -> np.ndarray:
     """Return the abilities to draw at: four sd on either side, or as far as persons go."""
-    reach = 4 * max(fit.difficulty().attrs["ability_sd"], 0.25)
+    sd = persons.std() if fit.likelihood.conditional else fit.difficulty().attrs["ability_sd"]
+    reach = 4 * max(sd, 0.25)
     return np.linspace(min(-reach, persons.min()), max(reach, persons.max()), 121)
 
 

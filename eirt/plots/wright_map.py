@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from eirt.difficulty import ability_origin
 from eirt.errors import listing, nearest
 from eirt.plots.base import COLOURS, GREY, MARKERS, Picture, drawing, shorten, unit, written
 from eirt.results import Fit
@@ -20,11 +21,12 @@ CROWDED = 60  # items; beyond, intervals step back
 FEW_SCORES = 50
 
 
-def wright(fit: Fit, colour: str | None = None, identification: str = "ability") -> Picture:
+def wright(fit: Fit, colour: str | None = None, identification: str | None = None) -> Picture:
     """Draw the Wright map: persons' abilities and items' difficulties on one scale.
 
-    Abilities (EAP) are a histogram on the left; difficulties, sorted, stand on the right with
-    95% intervals. Every item is labelled where there is room, otherwise every second, third...
+    Abilities (EAP, or WLE under conditional likelihood) are a histogram on the left; difficulties,
+    sorted, stand on the right with 95% intervals. Every item is labelled where there is room,
+    otherwise every second, third...
     Items with ordered categories have a point for each threshold, labelled item.category.
 
     Args:
@@ -55,7 +57,8 @@ def wright(fit: Fit, colour: str | None = None, identification: str = "ability")
     elif several and len(fit.design.labels) - 1 <= len(COLOURS):
         colour = "threshold"
         data[colour] = pd.Categorical(data[colour], fit.design.labels[1:])
-    ability = fit.persons()["ability"].to_numpy() + table.attrs["ability_mean"]
+    moved = table.attrs["ability_mean"] - ability_origin(fit)
+    ability = fit.persons()["ability"].to_numpy() + moved
     counts, edges = _histogram(ability)
     data.attrs = table.attrs | {
         "persons": {"lower": edges[:-1].tolist(), "upper": edges[1:].tolist(),
@@ -83,7 +86,7 @@ def _two_panels(
         left.set_xlabel(f"Persons (n = {len(ability)})")
         left.set_ylabel(f"Ability and difficulty ({scale})")
         drawn = data.sort_values("difficulty", kind="stable", ignore_index=True)
-        off = _set_limits(left, drawn, ability, FAR * max(data.attrs["ability_sd"], 0.5))
+        off = _set_limits(left, drawn, ability, FAR * max(_sd(data, ability), 0.5))
         _draw_items(right, drawn, colour)
         _label_items(right, drawn, width)
         points = "Thresholds" if "threshold" in data.columns else "Items"
@@ -97,6 +100,12 @@ def _two_panels(
                        xycoords=("axes fraction", "data"), textcoords="offset points",
                        annotation_clip=False)  # fmt: skip
     return figure
+
+
+def _sd(data: pd.DataFrame, ability: np.ndarray) -> float:
+    """Return the standard deviation of ability, of its estimates where the model has none."""
+    sd = data.attrs["ability_sd"]
+    return sd if np.isfinite(sd) else float(ability.std())
 
 
 def _histogram(ability: np.ndarray) -> tuple[np.ndarray, np.ndarray]:

@@ -9,6 +9,7 @@ import jax.numpy as jnp
 import numpy as np
 
 from eirt._compiled import compiled
+from eirt.difficulty import ability_origin
 from eirt.errors import DataError, listing, nearest
 from eirt.factors import factor_codes, level_codes
 from eirt.frames import melt, to_pandas
@@ -16,6 +17,7 @@ from eirt.likelihood.incidence import grouped
 from eirt.model import Cell, CellParameters, Model, Standing, cell_data
 from eirt.predictions import rows_at
 from eirt.results import Fit
+from eirt.scores.population import Population, population
 from eirt.tables import local_factor, standings
 
 if TYPE_CHECKING:
@@ -81,8 +83,19 @@ def counts_of(fit: Fit) -> Counts:
 
 
 def answers_of(fit: Fit) -> Answers:
-    """Return what the persons of a fit answered, in its order of persons, by cell."""
-    design, u = fit.design, jnp.asarray(fit.moments.others)
+    """Return what the persons of a fit answered, in its order of persons, by cell.
+
+    Of a conditional fit ability has the normal distribution that suits these persons best, and the
+    origin of `fit.difficulty()`.
+    """
+    raw = _raw_answers(fit)
+    return _placed(fit, raw, population(fit.model, raw)) if fit.likelihood.conditional else raw
+
+
+def _raw_answers(fit: Fit) -> Answers:
+    """Return what the persons of a fit answered; of a conditional fit at mean 0 and scale 1."""
+    design = fit.design
+    u = jnp.asarray(fit.moments.others if fit.model.n_global else np.zeros(0))
     cells = cell_data(design)
     own = u[cells.places] if u.size else jnp.zeros(cells.places.shape)
     location, steep, aux = map(np.asarray, _cells(fit.model, jnp.asarray(fit.full), cells, own))
@@ -94,8 +107,23 @@ def answers_of(fit: Fit) -> Answers:
         design.obs_item[order],
         CellParameters(location[cell], steep[cell], aux[cell]),
         jax.tree.map(np.asarray, standings(fit)),
-        local_factor(fit),
+        _factor(fit),
     )
+
+
+def _factor(fit: Fit) -> Float[np.ndarray, "D D"]:
+    """Return Lambda of the effects of persons, which a conditional fit does not know."""
+    return np.ones((1, 1)) if fit.likelihood.conditional else local_factor(fit)
+
+
+def _placed(fit: Fit, raw: Answers, people: Population) -> Answers:
+    """Return answers where ability has a normal distribution, and the origin of difficulties."""
+    cells = raw.cells._replace(
+        location=raw.cells.location + people.mean * raw.cells.loading[:, :, 0],
+        loading=people.sd * raw.cells.loading,
+    )
+    mean = raw.mean + people.mean + ability_origin(fit)
+    return raw._replace(cells=cells, mean=mean, scale=people.sd * raw.scale)
 
 
 def answers_to(fit: Fit, new: Any) -> tuple[Answers, Counts]:
@@ -112,7 +140,7 @@ def answers_to(fit: Fit, new: Any) -> tuple[Answers, Counts]:
     frame = _long(fit, to_pandas(new))
     y = _codes(fit, frame)
     person, labels = factor_codes(frame, str(fit.design.person).split(":"))
-    rows = rows_at(fit, frame, grouped=True)
+    rows = rows_at(fit, frame, grouped=not fit.likelihood.conditional)
     params = fit.model.unpack(jnp.asarray(fit.full))
     gamma = params.beta[fit.design.person_columns]
     stands = jax.vmap(lambda one: fit.model.standing(params, gamma, one))(rows.person)
@@ -124,8 +152,10 @@ def answers_to(fit: Fit, new: Any) -> tuple[Answers, Counts]:
         np.asarray(rows.cell.item),
         CellParameters(*jax.tree.map(np.asarray, cells)),
         jax.tree.map(lambda leaf: np.asarray(leaf)[first], stands),
-        local_factor(fit),
+        _factor(fit),
     )
+    if fit.likelihood.conditional:
+        answers = _placed(fit, answers, population(fit.model, _raw_answers(fit)))
     return answers, Counts.of(labels, person, y)
 
 

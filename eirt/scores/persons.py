@@ -25,7 +25,7 @@ SHRUNKEN = ("EAP", "MAP", "EAPsum")
 
 
 @double_precision
-def persons(fit: Fit, method: Method = "EAP", new: Any = None) -> pd.DataFrame:
+def persons(fit: Fit, method: Method | None = None, new: Any = None) -> pd.DataFrame:
     """Return each person's ability and its standard error.
 
         EAP: E(theta | y),   MAP: argmax p(theta | y),   ML: argmax p(y | theta)
@@ -34,14 +34,17 @@ def persons(fit: Fit, method: Method = "EAP", new: Any = None) -> pd.DataFrame:
     where I = sum over items and categories of P'^2 / P and J that of P'P'' / P, at the estimated
     parameters. Ability includes what covariates of persons predict: theta_p = z_p'gamma + b_p.
     Effects of items are at their estimates. ML is infinite where all is right, or all wrong; WLE is
-    finite.
+    finite. Conditional likelihood assumes no distribution of ability: ML and WLE need none, and
+    posterior estimates take the normal distribution that makes the responses of the fit's persons
+    most likely, in `attrs["population"]`; the origin is that of `fit.difficulty()`.
 
     Args:
         fit: a fit with a local group.
         method: "EAP" (posterior mean and standard deviation), "MAP" (posterior mode and inverse
             curvature), "ML" (maximum likelihood and inverse curvature), "WLE" (Warm's weighted
             likelihood, se = 1 / sqrt(I)) or "EAPsum" (posterior mean given the sum score; for one
-            test that everybody answered).
+            test that everybody answered). By default EAP, or WLE where the likelihood is
+            conditional.
         new: responses of other persons, scored with this calibration: one row a response as for
             the fit, or one row a person with a column an item. Persons of the fit by default.
 
@@ -74,19 +77,25 @@ def persons(fit: Fit, method: Method = "EAP", new: Any = None) -> pd.DataFrame:
     """
     import pandas as pd
 
+    given = fit.likelihood.conditional
+    method = method or ("WLE" if given else "EAP")
     refuse_method(fit, method)
-    if new is not None:
-        answers, counts = answers_to(fit, pd.DataFrame(new) if isinstance(new, dict) else new)
-        found = _scored(fit, method, answers)
-    elif method == "EAP":
-        counts, found = counts_of(fit), _posterior_means(fit)
+    if method == "EAP" and new is None and not given:
+        answers, counts, found = None, counts_of(fit), _posterior_means(fit)
+    elif new is None:
+        answers, counts = answers_of(fit), counts_of(fit)
     else:
-        counts, found = counts_of(fit), _scored(fit, method, answers_of(fit))
+        answers, counts = answers_to(fit, pd.DataFrame(new) if isinstance(new, dict) else new)
+    if answers is not None:
+        found = _scored(fit, method, answers)
     table = about(fit, counts)
     table["ability"], table["se"] = found.ability.ravel(), found.se.ravel()
     if new is None:
         coefficients = _reliability(found, method in SHRUNKEN)
         table.attrs["reliability"] = coefficients[0] if len(coefficients) == 1 else coefficients
+    if given and answers is not None and method in SHRUNKEN:
+        mean, sd = np.asarray(answers.mean), np.asarray(answers.scale)
+        table.attrs["population"] = {"mean": float(mean[0, 0]), "sd": float(sd[0, 0, 0])}
     infinite = int(np.isinf(found.ability).any(axis=1).sum())
     if infinite:
         table.attrs["note"] = (

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import functools
+from collections.abc import Iterator
 from typing import TYPE_CHECKING
 
 import jax
@@ -65,13 +66,20 @@ def plausible_values(fit: Fit, n: int = 5, seed: int = 0) -> pd.DataFrame:
     if n < 1:
         raise ValueError(f"n={n} plausible values; ask for 1 or more.")
     answers = answers_of(fit)
-    centre, factor = posterior_modes(fit.model, answers)
-    rng, values = np.random.default_rng(seed), {}
-    for k in range(n):
-        z, chance = _proposals(rng, *centre.shape)
-        x = _draws(fit.model, answers, centre, factor, z, chance)
-        values[f"pv{k + 1}"] = answers.ability(np.asarray(x)).ravel()
+    drawn = posterior_draws(fit, answers, n, seed)
+    values = {f"pv{k + 1}": answers.ability(x).ravel() for k, x in enumerate(drawn)}
     return pd.concat([about(fit, counts_of(fit)), pd.DataFrame(values)], axis=1)
+
+
+def posterior_draws(
+    fit: Fit, answers: Answers, n: int, seed: int
+) -> Iterator[Float[np.ndarray, "N D"]]:
+    """Yield draws of every person's x from the posterior."""
+    centre, factor = posterior_modes(fit.model, answers)
+    rng = np.random.default_rng(seed)
+    for _ in range(n):
+        z, chance = _proposals(rng, *centre.shape)
+        yield np.asarray(_draws(fit.model, answers, centre, factor, z, chance))
 
 
 def _proposals(rng: np.random.Generator, n: int, d: int) -> tuple[np.ndarray, np.ndarray]:

@@ -53,7 +53,7 @@ def reliability(fit: Fit) -> pd.DataFrame:
     refuse_method(fit, "EAP")
     q = fit.model.dimension
     names = [name for term in fit.design.terms if term.local for name in term.effects]
-    eap = persons(fit)
+    eap = persons(fit, "EAP")
     error = (eap["se"].to_numpy().reshape(-1, q) ** 2).mean(axis=0)
     rows = [("marginal", "EAP", 1 - error / _variances(fit))]
     rows += [("empirical", "EAP", eap.attrs["reliability"])]
