@@ -8,6 +8,7 @@ import jax
 import numpy as np
 
 from eirt._compiled import compiled
+from eirt._math import rounded_up
 from eirt.design import Design
 from eirt.extras import answers, categories, holds_level
 from eirt.likelihood import (
@@ -210,7 +211,8 @@ def _marginal(
             n, sums = summed(own), summed(own * y)
         typical = np.average(y, weights=answers.counts * own)
         mean = (sums + typical) / (n + 1.0)
-        eta = eta + n * np.asarray(_start_eta(family, mean))
+        padded = np.pad(mean, (0, rounded_up(len(mean)) - len(mean)), mode="edge")
+        eta = eta + n * np.asarray(_start_eta(family, padded))[: len(mean)]
         size = size + n
     return eta / np.maximum(size, 1.0), size
 
@@ -290,7 +292,9 @@ def _enough_nodes(model: Model, design: Design, start: np.ndarray) -> list[int]:
     else:
         answers = design.observations.first(MOST_PERSONS)
         person, cell = answers.person, design.row_cell[answers.row]
-    told = np.asarray(_told(model, start, data, none, cell, above[person]))
+    more = rounded_up(len(cell)) - len(cell)
+    cell, above = (np.pad(x, (0, more)) for x in (cell, above[person]))
+    told = np.asarray(_told(model, start, data, none, cell, above))[: len(person)]
     sums = [np.bincount(person, column) for column in told.T]
     sharpest = 1.0 / np.sqrt(1.0 + np.max(sums, axis=1))
     return [1 + int(np.ceil(2 * REACH / (SPACING * sd))) for sd in sharpest]

@@ -16,7 +16,7 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 
-from eirt._math import Grid, over_blocks
+from eirt._math import Grid, over_blocks, rounded_up
 from eirt.design import Design
 from eirt.likelihood.ability import node_statistics
 from eirt.likelihood.carry import Carry, Direct
@@ -164,7 +164,9 @@ def projection(design: Design, dimension: int, m: int) -> Assembly:
     """Choose how to project: a degree that leaves nothing of note, persons that fit in memory."""
     degree = enough(design.n_obs / len(design.persons) / max(dimension, 1), dimension)
     width = len(powers_up_to(dimension, degree)) * len(design.x) * m
-    return Assembly(m, int(np.clip(ELEMENTS // max(width, 1), 1, len(design.persons))), degree)
+    return Assembly(
+        m, int(np.clip(ELEMENTS // max(width, 1), 1, rounded_up(len(design.persons)))), degree
+    )
 
 
 def _with_responses(

@@ -13,7 +13,7 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 
-from eirt._math import on_host
+from eirt._math import on_host, rounded_up
 from eirt.design import Design
 from eirt.model import Person
 from eirt.observations import Tabulated
@@ -186,10 +186,11 @@ def incidence(design: Design, dense: bool, block: int = 1) -> Dense | Padded:
     Args:
         design: the design.
         dense: whether to store a table of counts, or a list of rows per person.
-        block: pad the persons to a multiple of this.
+        block: pad the persons to a multiple of this, and so that data of about this size share a
+            compiled program.
     """
     n_persons, n_rows = len(design.persons), len(design.row_cell)
-    n_padded = -(-n_persons // block) * block
+    n_padded = -(-rounded_up(n_persons) // block) * block
     weight = (np.arange(n_padded) < n_persons).astype(float)
     person = jax.tree.map(
         lambda leaf: np.pad(leaf, ((0, n_padded - n_persons), (0, 0))), person_data(design)

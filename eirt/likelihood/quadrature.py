@@ -85,6 +85,7 @@ class QuadratureObjective(Objective):
     """The marginal log-likelihood on fixed nodes, with exact information."""
 
     exact_information = True
+    known: tuple[np.ndarray, float] | None = None  # where the value was found last, and the value
 
     def __init__(self, choice: Quadrature, model: Model, design: Design, restriction: Restriction):
         super().__init__(model, design, Data.of(design, restriction))
@@ -113,6 +114,7 @@ class QuadratureObjective(Objective):
     def newton_terms(self, psi: np.ndarray) -> Terms:
         full = self.restriction.full(psi)
         value, *rest = _newton_terms(self.model, self.how, full, self.whole, self.who, self.grid)
+        self.known = psi, float(value)
         return Terms(float(value), *(self.restriction.collect(np.asarray(x)) for x in rest))
 
     @property
@@ -185,8 +187,10 @@ class QuadratureObjective(Objective):
         finer = equispaced_grid(nodes, self.model.dimension, WIDER * self.choice.reach)
         full = self.restriction.full(psi)
         there = _value(self.model, full, self.whole, self.who, finer)
-        here = _value(self.model, full, self.whole, self.who, self.grid)
-        return {"quadrature": float(there) - float(here)}
+        if self.known is None or not np.array_equal(self.known[0], psi):
+            self.newton_terms(psi)  # compiled before, unlike the value alone
+        assert self.known is not None
+        return {"quadrature": float(there) - self.known[1]}
 
     def refined(self) -> Objective | None:
         nodes = finer_nodes(self.nodes, self.model.dimension)

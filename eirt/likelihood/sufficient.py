@@ -35,7 +35,7 @@ class Canonical(NamedTuple):
         constant: what log p(y) holds besides y eta - b(eta), relative to the base, by person.
         weight: how many each stands for.
         person: covariates of each person.
-        group: which of these each person of the data is.
+        group: which of these each person of the data is; more than there are persons, maybe.
     """
 
     y: Shaped[Array, "N C"]
@@ -97,7 +97,7 @@ def canonical_incidence(model: Model, design: Design) -> Canonical:
         padded(constant),
         padded(weight),
         jax.tree.map(lambda leaf: padded(leaf[first]), person),
-        group,
+        np.pad(group, (0, rounded_up(n) - n)),
     )
 
 

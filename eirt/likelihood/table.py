@@ -14,7 +14,7 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 
-from eirt._math import Grid, over_blocks, squared
+from eirt._math import Grid, over_blocks, rounded_up, squared
 from eirt.design import Design
 from eirt.likelihood.ability import node_statistics, partition
 from eirt.likelihood.canonical import (
@@ -82,7 +82,7 @@ class Posterior(NamedTuple):
 
 def by_each(who: People, by_person: Array, n: int) -> np.ndarray:
     """Return what is known of the persons of an incidence for each of the n persons of the data."""
-    return np.asarray(by_person)[who.group if isinstance(who, Canonical) else slice(n)]
+    return np.asarray(by_person)[who.group[:n] if isinstance(who, Canonical) else slice(n)]
 
 
 def log_table(model: Model, cells: CellParameters, data: Data, grid: Grid) -> Float[Array, "S K"]:
@@ -152,7 +152,7 @@ def assemble(
     width = n_nodes * (slots * m + (n_targets if dense else 0))
     if degree:
         width = 2 * min(n_nodes, RANK) * slots * m
-    block = int(np.clip(2**20 // width, 1, min(len(design.persons), 4096)))
+    block = int(np.clip(2**20 // width, 1, min(rounded_up(len(design.persons)), 4096)))
     return Assembly(m, block, degree), incidence(design, dense, block)
 
 
