@@ -151,3 +151,12 @@ def test_intervals_cover(inference, study):
     found = inference.replicated(getattr(inference, study), 60, 8)
     for row in inference.coverage(sum(found, []), 1):
         assert abs(row["covered, %"] - 95) < 3 * max(row["Monte-Carlo se"], 2.8)
+
+
+def test_what_got_slower_is_said(monkeypatch):
+    monkeypatch.syspath_prepend(FOLDER)
+    import check
+
+    now = {"a": 1.0, "b": 2.0, "c": 0.5, "d": 1.0}
+    rows = check.verdict(now, {"a": 1.1, "b": 1.0, "c": 1.0})
+    assert [row["it is"] for row in rows] == ["same", "slower", "faster", "new"]

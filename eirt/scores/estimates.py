@@ -30,6 +30,7 @@ NODES = {1: 31, 2: 15, 3: 9}  # of each dimension, around a person's mode
 FLAT = 1e-8  # information that tells nothing: the likelihood rises to its end
 FARTHEST = 30.0  # in the predictor, where weighted likelihood estimates are sought
 STEPS = 100
+TOGETHER = 256  # persons whose estimates are found in step
 TINY = 1e-300
 
 
@@ -190,7 +191,14 @@ def estimates(model: Model, method: str, n_categories: int, answers: Answers) ->
         of = {"EAP": _posterior_mean, "MAP": _posterior_mode, "ML": _likelihood_mode}[method]
         return of(model, person)
 
-    return jax.vmap(one)(answers)
+    n = len(answers.y)
+    if n <= TOGETHER:
+        return jax.vmap(one)(answers)
+    # some need many steps, those with extreme responses most: they wait for each other alone
+    order = jnp.argsort(jnp.sum(answers.y * answers.present, axis=1))
+    some = jax.tree.map(lambda leaf: leaf[order], answers)
+    found = jax.lax.map(one, some, batch_size=TOGETHER)
+    return jax.tree.map(lambda leaf: jnp.zeros_like(leaf).at[order].set(leaf), found)
 
 
 @compiled(0)
@@ -201,4 +209,11 @@ def posterior_modes(model: Model, answers: Answers) -> tuple[Array, Array]:
         x, information = mode(model, person, 1.0)
         return x, cholesky(information)
 
-    return jax.vmap(one)(answers)
+    n = len(answers.y)
+    if n <= TOGETHER:
+        return jax.vmap(one)(answers)
+    # some need many steps, those with extreme responses most: they wait for each other alone
+    order = jnp.argsort(jnp.sum(answers.y * answers.present, axis=1))
+    some = jax.tree.map(lambda leaf: leaf[order], answers)
+    found = jax.lax.map(one, some, batch_size=TOGETHER)
+    return jax.tree.map(lambda leaf: jnp.zeros_like(leaf).at[order].set(leaf), found)
