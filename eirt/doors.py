@@ -28,6 +28,7 @@ from eirt.formula import (
 )
 from eirt.identification import identify
 from eirt.likelihood import Likelihood, Prior
+from eirt.likelihood.base import Precision
 from eirt.model import Model, part_sizes
 from eirt.optimisers import Optimiser
 from eirt.responses import Bernoulli, Response
@@ -73,6 +74,8 @@ class Options(TypedDict, total=False):
             "easiness", "discrimination", "logit_guessing", ...
         progress: True shows every iteration, False none, None those of long fits.
         check: whether to estimate the likelihood's error; None does where it is cheap.
+        precision: of searches on shared nodes, "double" or "mixed" (products in single precision,
+            sums in double); None is mixed where that is quicker. All end in double precision.
         name: what to call the fit in tables.
     """
 
@@ -92,6 +95,7 @@ class Options(TypedDict, total=False):
     priors: Mapping[str, Prior]
     progress: bool | None
     check: bool | None
+    precision: Precision | None
     name: str
 
 
@@ -252,6 +256,7 @@ def fit_terms(
         priors=options.get("priors"),
         progress=options.get("progress"),
         check=options.get("check"),
+        precision=options.get("precision"),
     )
 
 

@@ -13,6 +13,7 @@ from eirt.covariances import Standard
 from eirt.design import Design
 from eirt.effects import Linear, Target
 from eirt.likelihood import Likelihood, Prior
+from eirt.likelihood.base import Precision
 from eirt.likelihood.prior import penalise
 from eirt.model import Model, Params, global_offsets, parameter_names
 from eirt.optimisers import Newton, Optimiser, QuasiNewton, Solution
@@ -38,6 +39,7 @@ def fit(
     start: np.ndarray | None = None,
     progress: bool | None = None,
     check: bool | None = None,
+    precision: Precision | None = None,
 ) -> Fit:
     """Fit a model to a design by maximum likelihood.
 
@@ -53,6 +55,8 @@ def fit(
         start: full starting vector.
         progress: see `eirt.progress.Progress`.
         check: whether to estimate the error of the likelihood; None does where it is cheap.
+        precision: of searches on shared nodes: "double", or "mixed", which is single precision
+            with sums in double. None is mixed where that is quicker. All end in double precision.
 
     Returns:
         The fit, with its certificate. A fit that did not converge warns.
@@ -65,6 +69,7 @@ def fit(
     full = restriction.full(restriction.free(full))
     choice = likelihood or default_likelihood(model, design, full)
     objective = penalise(choice.bind(model, design, restriction), names, priors)
+    objective.precision = precision
     psi = restriction.free(full)
     chosen = optimiser or (Newton() if objective.exact_information else QuasiNewton())
     report = Progress(progress, name)

@@ -8,12 +8,11 @@ from typing import NamedTuple
 
 import numpy as np
 
-from eirt.likelihood.base import Objective, Terms
+from eirt.likelihood.base import SINGLE, Objective, Terms
 from eirt.progress import Progress
 from eirt.scales import rough_covariance
 from eirt.steps import (
     ROUNDING,
-    SINGLE,
     Point,
     along,
     finished,
@@ -88,24 +87,23 @@ class Newton(Optimiser):
         sample = objective.rehearsal
         if sample is None:
             return psi
-        found = self._climb(sample, self._rehearse(sample, psi, report), report, len(psi) / 10)
+        found = self._climb(sample, self._rehearse(sample, psi, report), report)
         if found.interrupted:
             raise KeyboardInterrupt
         return found.psi if np.all(np.isfinite(found.psi)) else psi
 
-    def _climb(
-        self, objective: Objective, psi: np.ndarray, report: Progress, enough: float = 0.0
-    ) -> Solution:
-        """Climb until nothing is left to gain, or a decrement is small enough."""
+    def _climb(self, objective: Objective, psi: np.ndarray, report: Progress) -> Solution:
+        """Climb until nothing is left to gain, or what is left is little enough."""
         terms, before = objective.newton_terms(psi), np.inf
         iterations, interrupted = 0, False
         try:
             while iterations < self.max_iterations:
                 step, decrement = newton_step(terms)
                 report(terms.value, scaled_gradient(terms, objective.design.n_obs))
-                if decrement < enough or finished(decrement, before):
+                if decrement < objective.enough or finished(decrement, before):
                     break
-                moved = halve_until_better(objective.newton_terms, psi, terms, step)
+                rounding = objective.rounding
+                moved = halve_until_better(objective.newton_terms, psi, terms, step, rounding)
                 if moved is None:
                     break
                 psi, terms = moved

@@ -12,7 +12,6 @@ from eirt.likelihood.base import Objective, Terms
 FINISHED = 1e-13  # Newton decrement at which no digit that matters is left to gain
 DRIFTING = 1e-8  # Newton decrement below which slow progress is a drift to infinity
 ROUNDING = 1e-12  # of a log-likelihood
-SINGLE = 1e-8  # the same in single precision
 
 
 def newton_step(terms: Terms) -> tuple[np.ndarray, float]:

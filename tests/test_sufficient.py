@@ -106,3 +106,27 @@ def test_graded_searches_end_in_double_precision():
     climb, start = double_precision(Newton()._climb), fit.psi + 0.1
     straight = climb(fit.objective, start, Progress(False, ""))
     np.testing.assert_allclose(fit.psi, straight.psi, atol=1e-6)
+
+
+@pytest.mark.parametrize("door", [eirt.two_pl, eirt.rasch])
+def test_mixed_precision_ends_where_double_does(door):
+    double, mixed = (
+        door(_simulated(), wide=True, precision=precision) for precision in ("double", "mixed")
+    )
+    assert double_precision(lambda: mixed.objective.rehearsal.how.single)()
+    np.testing.assert_allclose(mixed.psi, double.psi, atol=1e-5)
+    assert mixed.loglik == pytest.approx(double.loglik, abs=1e-6)
+
+
+@double_precision
+def test_single_precision_rounds_little(large):
+    objective = large.objective
+    objective.precision = "mixed"
+    single, psi = objective.rehearsal, large.psi + 0.05
+    objective.precision = None
+    found, exact = single.newton_terms(psi), objective.newton_terms(psi)
+    assert found.value == pytest.approx(exact.value, rel=1e-7)
+    scale = np.sqrt(np.diagonal(exact.information))
+    np.testing.assert_allclose(found.gradient / scale, exact.gradient / scale, atol=1e-4)
+    difference = (found.information - exact.information) / np.outer(scale, scale)
+    assert np.abs(difference).max() < 1e-5

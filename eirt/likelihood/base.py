@@ -5,7 +5,7 @@ from __future__ import annotations
 import abc
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, NamedTuple
+from typing import TYPE_CHECKING, Literal, NamedTuple
 
 import jax
 import jax.numpy as jnp
@@ -19,7 +19,9 @@ from eirt.restrictions import Restriction
 if TYPE_CHECKING:
     from jaxtyping import Array, Float
 
+Precision = Literal["double", "mixed"]
 IMPORTANCE_DRAWS = 256
+SINGLE = 1e-7  # rounding of a log-likelihood in single precision, relative
 SHIFT = 1e-4  # in standard errors, over which gradients are differenced
 
 
@@ -96,6 +98,9 @@ class Objective(abc.ABC):
 
     exact_information = False
     scale: Float[np.ndarray, "P P"] | None = None  # about the covariance of the estimates
+    precision: Precision | None = None  # of searches; they end in double precision
+    enough = 0.0  # Newton decrement at which a rehearsal ends
+    rounding = 1e-12  # of a log-likelihood, relative
     priors: tuple = ()  # pairs of a prior and the places of its parameters among the free ones
 
     def __init__(self, model: Model, design: Design, data: Data):
@@ -130,7 +135,7 @@ class Objective(abc.ABC):
 
     @property
     def rehearsal(self) -> Objective | None:
-        """The same of a sample of persons that stand for all: its maximum is near, and cheap."""
+        """The same of a sample of persons, or in single precision: its maximum is near."""
         return None
 
     def information(self, psi: np.ndarray) -> np.ndarray:

@@ -11,7 +11,7 @@ import jax.numpy as jnp
 import numpy as np
 
 from eirt.errors import nearest
-from eirt.likelihood.base import Moments, Objective, Terms
+from eirt.likelihood.base import Moments, Objective, Precision, Terms
 from eirt.restrictions import Restriction
 
 if TYPE_CHECKING:
@@ -176,7 +176,20 @@ class PenalisedObjective(Objective):
     @property
     def rehearsal(self) -> Objective | None:
         found = self.inner.rehearsal
-        return None if found is None else PenalisedObjective(found, self.priors)
+        if found is None:
+            return None
+        rehearsal = PenalisedObjective(found, self.priors)
+        rehearsal.enough, rehearsal.rounding = found.enough, found.rounding
+        return rehearsal
+
+    @property
+    def precision(self) -> Precision | None:  # type: ignore[override]
+        """The precision of searches."""
+        return self.inner.precision
+
+    @precision.setter
+    def precision(self, precision: Precision | None) -> None:
+        self.inner.precision = precision
 
     def _added(self, terms: Terms, psi: np.ndarray) -> Terms:
         prior = self._expand(psi)

@@ -15,7 +15,7 @@ from eirt._compiled import compiled
 from eirt._math import Grid, equispaced_grid
 from eirt.design import Design
 from eirt.likelihood.ability import node_statistics, partition
-from eirt.likelihood.base import Likelihood, Moments, Objective, Terms
+from eirt.likelihood.base import SINGLE, Likelihood, Moments, Objective, Terms
 from eirt.likelihood.canonical import Louis
 from eirt.likelihood.carry import Direct
 from eirt.likelihood.cells import Data, cell_parameters, flatten, on_common_scale, person_prior
@@ -136,7 +136,7 @@ class QuadratureObjective(Objective):
     @functools.cached_property
     def light(self) -> Incidence:
         """The persons in single precision, where products of dense tables are the work."""
-        if not isinstance(self.who, Dense) or self.model.varied:
+        if not isinstance(self.who, Dense) or self.model.varied or self.precision == "double":
             return self.who
         return self.who._replace(counts=self.who.counts.astype(np.float32))
 
@@ -155,14 +155,17 @@ class QuadratureObjective(Objective):
 
     @property
     def rehearsal(self) -> Objective | None:
-        least = max(LEAST_REHEARSED, len(self.restriction.select))
-        if not isinstance(self.who, Canonical) or len(self.who.weight) < SPARED * least:
-            return None
-        sample = sampled(self.who, SPARED)
-        if sample is None:
+        if not isinstance(self.who, Canonical):
             return None
         found = copy.copy(self)
-        found.who = jax.device_put(sample)
+        if self.precision == "mixed" and not self.how.single:
+            found.how, found.enough, found.rounding = self.how._replace(single=True), 1e-4, SINGLE
+            return found
+        least = max(LEAST_REHEARSED, len(self.restriction.select))
+        sample = sampled(self.who, SPARED) if len(self.who.weight) >= SPARED * least else None
+        if sample is None:
+            return None
+        found.who, found.enough = jax.device_put(sample), self.restriction.select.shape[1] / 10
         return found
 
     def moments(self, psi: np.ndarray) -> Moments:
