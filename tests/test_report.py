@@ -39,7 +39,7 @@ def test_the_data_are_stated(lltm):
 
 def test_the_likelihood_and_its_error_are_stated(lltm):
     assert "Nested, 61 nodes; quadrature error" in line(text(lltm), "Likelihood")
-    assert "Laplace error 0.015 ± 0.001" in line(text(lltm), "Likelihood")
+    assert "Laplace error 0.016 ± 0.002" in line(text(lltm), "Likelihood")
     assert "log-likelihood -4071.5635, AIC 8157.13" in line(text(lltm), "Fit")
 
 
