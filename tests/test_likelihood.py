@@ -542,7 +542,8 @@ def test_storage_and_blocks_change_nothing(case):
 
 def store(objective, dense, block):
     """Keep who answered what in one way, and sum over all nodes: nothing is projected."""
-    who = jax.device_put(incidence(objective.design, dense, block))
+    size = -(-N_PERSONS // block) * block
+    who = jax.device_put(incidence(objective.design, dense, size))
     objective.how = objective.how._replace(block=block, degree=0)
     if isinstance(objective, QuadratureObjective):
         objective.who = who

@@ -145,19 +145,21 @@ class ConditionalObjective(Objective):
         self.restriction = restriction
         self.steps = design.n_categories - 1
         self.booklets = jax.device_put(booklets(model, design))
+        # sums need no persons: samples of any size compile nothing new
+        self.summed = self.booklets._replace(of_person=np.zeros(0, int), score=np.zeros(0, int))
         self.extreme = int(np.sum(~informative(model, design)))
         # in all parameters, fixed and tied ones too: other restrictions compile nothing new
         self.whole = self.data._replace(restriction=unrestricted(sum(model.sizes)))
 
     def value_and_grad(self, psi: np.ndarray) -> tuple[float, np.ndarray]:
         full = self.restriction.full(psi)
-        value, gradient = _value_and_grad(self.model, self.steps, full, self.whole, self.booklets)
+        value, gradient = _value_and_grad(self.model, self.steps, full, self.whole, self.summed)
         return float(value), self.restriction.collect(np.asarray(gradient))
 
     def newton_terms(self, psi: np.ndarray) -> Terms:
         value, gradient = self.value_and_grad(psi)
         full = self.restriction.full(psi)
-        found = _information(self.model, self.steps, full, self.whole, self.booklets)
+        found = _information(self.model, self.steps, full, self.whole, self.summed)
         information = self.restriction.collect(np.asarray(found))
         return Terms(value, gradient, information, information)
 

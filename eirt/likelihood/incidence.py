@@ -13,7 +13,7 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 
-from eirt._math import on_host, rounded_up
+from eirt._math import on_host
 from eirt.design import Design
 from eirt.model import Person
 from eirt.observations import Tabulated
@@ -180,17 +180,16 @@ def longest_test(design: Design) -> int:
     return int(design.observations.lengths.max())
 
 
-def incidence(design: Design, dense: bool, block: int = 1) -> Dense | Padded:
+def incidence(design: Design, dense: bool, size: int | None = None) -> Dense | Padded:
     """Return who answered what.
 
     Args:
         design: the design.
         dense: whether to store a table of counts, or a list of rows per person.
-        block: pad the persons to a multiple of this, and so that data of about this size share a
-            compiled program.
+        size: pad the persons to so many.
     """
     n_persons, n_rows = len(design.persons), len(design.row_cell)
-    n_padded = -(-rounded_up(n_persons) // block) * block
+    n_padded = size or n_persons
     weight = (np.arange(n_padded) < n_persons).astype(float)
     person = jax.tree.map(
         lambda leaf: np.pad(leaf, ((0, n_padded - n_persons), (0, 0))), person_data(design)

@@ -152,8 +152,9 @@ def assemble(
     width = n_nodes * (slots * m + (n_targets if dense else 0))
     if degree:
         width = 2 * min(n_nodes, RANK) * slots * m
-    block = int(np.clip(2**20 // width, 1, min(rounded_up(len(design.persons)), 4096)))
-    return Assembly(m, block, degree), incidence(design, dense, block)
+    size = rounded_up(len(design.persons))  # data of about a size share a compiled program
+    block = int(np.clip(2**20 // width, 1, min(size, 4096)))
+    return Assembly(m, block, degree), incidence(design, dense, -(-size // block) * block)
 
 
 def _degree(model: Model, design: Design, n_nodes: int, n_targets: int) -> int:
