@@ -44,14 +44,15 @@ class Devices:
         return jax.sharding.Mesh(np.array(self.each), (AXIS,))
 
     @property
-    def of_here(self) -> list[jax.Device]:
-        """The devices of this process."""
-        return [device for device in self.each if device.process_index == jax.process_index()]
+    def here(self) -> Devices:
+        """Those of this process."""
+        own = (device for device in self.each if device.process_index == jax.process_index())
+        return Devices(tuple(own))
 
     @property
     def apart(self) -> bool:
         """Whether they belong to several processes, each with persons of its own."""
-        return len(self.of_here) < len(self.each)
+        return len(self.here.each) < len(self.each)
 
     def spread(self, by_person: PyTree, n: int) -> PyTree:
         """Return arrays that have a row for each person with the rows spread over the devices.
@@ -62,7 +63,7 @@ class Devices:
             by_person: arrays of the persons of this process.
             n: how many these are.
         """
-        here = len(self.of_here)
+        here = len(self.here.each)
         each = rounded_up(-(-n // here))
         each = max(gathered(each)) if self.apart else each
 
@@ -84,11 +85,21 @@ class Devices:
         return jax.tree.map(place, tree)
 
     def own(self, by_person: PyTree) -> PyTree:
-        """Return the rows of the persons of this process, on the host."""
+        """Return the rows of the persons of this process on the host."""
 
         def collect(leaf: Array) -> np.ndarray:
-            shards = sorted(leaf.addressable_shards, key=lambda shard: shard.index[0].start or 0)
-            return np.concatenate([np.asarray(shard.data) for shard in shards])
+            return np.concatenate([np.asarray(part) for part in _own_parts(leaf)])
+
+        return jax.tree.map(collect, by_person)
+
+    def view(self, by_person: PyTree) -> PyTree:
+        """Return the rows of the persons of this process, where they are."""
+        sharding = self.here._sharding(AXIS)
+
+        def collect(leaf: Array) -> Array:
+            parts = _own_parts(leaf)
+            shape = sum(map(len, parts)), *leaf.shape[1:]
+            return jax.make_array_from_single_device_arrays(shape, sharding, parts)
 
         return jax.tree.map(collect, by_person)
 
@@ -102,6 +113,11 @@ class Devices:
 
     def _sharding(self, *axes: str) -> Sharding:
         return jax.sharding.NamedSharding(self.mesh, jax.sharding.PartitionSpec(*axes))
+
+
+def _own_parts(leaf: Array) -> list[Array]:
+    shards = sorted(leaf.addressable_shards, key=lambda shard: shard.index[0].start or 0)
+    return [shard.data for shard in shards]
 
 
 def chosen(device: str | jax.Device | Sequence[jax.Device] | None) -> Devices | None:
@@ -165,10 +181,11 @@ def _kinds(devices: Sequence[jax.Device]) -> str:
 @contextlib.contextmanager
 def on(devices: Devices | None) -> Iterator[None]:
     """Compute on the first of the devices by default, where JAX would choose another."""
-    if devices is None or devices.of_here[0] == jax.local_devices()[0]:
+    first = None if devices is None else devices.here.each[0]
+    if first is None or first == jax.local_devices()[0]:
         yield
         return
-    with jax.default_device(devices.of_here[0]):
+    with jax.default_device(first):
         yield
 
 

@@ -61,6 +61,15 @@ def stored(who: Any) -> Any:
     return who.who if isinstance(who, Spread) else who
 
 
+def of_process(who: Any) -> Any:
+    """Return who answered what of the persons of this process, on its devices."""
+    if not isinstance(who, Spread) or not who.devices.apart:
+        return who
+    rest = jax.tree.map(lambda leaf: leaf.addressable_data(0), who.who)
+    parts = who.devices.view(by_person(who.who))
+    return Spread(rest._replace(**parts), who.devices.here)
+
+
 def lightened(who: Any) -> Any:
     """Return dense tables of counts in single precision."""
     if isinstance(who, Spread):
@@ -68,8 +77,8 @@ def lightened(who: Any) -> Any:
     return who._replace(counts=who.counts.astype(np.float32))
 
 
-def of_here(who: Any) -> Any:
-    """Return who answered what of the persons of this process, those without weight last."""
+def fetched(who: Any) -> Any:
+    """Return the same on the host, those without weight last."""
     if not isinstance(who, Spread):
         return who
     return who.who._replace(**who.devices.own(by_person(who.who)))

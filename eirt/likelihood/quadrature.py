@@ -5,6 +5,7 @@ from __future__ import annotations
 import copy
 import functools
 from dataclasses import dataclass
+from typing import Any
 
 import jax
 import numpy as np
@@ -16,7 +17,7 @@ from eirt.likelihood.base import Likelihood, Moments, Objective, Terms
 from eirt.likelihood.cells import Data
 from eirt.likelihood.incidence import Dense, incidence, nearly_complete, thinned
 from eirt.likelihood.marginal import Persons
-from eirt.likelihood.persons import lightened, of_here, placed, stored
+from eirt.likelihood.persons import fetched, lightened, of_process, placed, stored
 from eirt.likelihood.sufficient import Canonical, sampled
 from eirt.likelihood.table import (
     MAX_NODES,
@@ -89,9 +90,8 @@ class QuadratureObjective(Objective):
         self.group = who.group if isinstance(who, Canonical) else slice(len(design.persons))
         self.who = self._placed(who)
         # in all parameters, fixed and tied ones too: other restrictions compile nothing new
-        self.whole = self.data._replace(restriction=jax.device_put(unrestricted(n_all)))
-        if design.devices is not None:
-            self.whole = design.devices.copied(self.whole)
+        self.here = self.data._replace(restriction=jax.device_put(unrestricted(n_all)))
+        self.whole = self.here if design.devices is None else design.devices.copied(self.here)
 
     def value_and_grad(self, psi: np.ndarray) -> tuple[float, np.ndarray]:
         return self._value_and_grad(psi, self.who)
@@ -137,7 +137,7 @@ class QuadratureObjective(Objective):
     @functools.cached_property
     def sample(self) -> Persons:
         """Every so manieth person or more, standing for all."""
-        return self._placed(thinned(of_here(self.who), self.design, self._every))
+        return self._placed(thinned(fetched(self.who), self.design, self._every))
 
     def _placed(self, who: Incidence) -> Persons:
         return placed(who, self.design.devices)
@@ -147,7 +147,7 @@ class QuadratureObjective(Objective):
         least = max(LEAST_REHEARSED, len(self.restriction.select))
         if not self.canonical or len(stored(self.who).weight) < SPARED * least:
             return None
-        sample = sampled(of_here(self.who), SPARED, self.design.devices)
+        sample = sampled(fetched(self.who), SPARED, self.design.devices)
         if sample is None:
             return None
         found = copy.copy(self)
@@ -155,21 +155,22 @@ class QuadratureObjective(Objective):
         return found
 
     def moments(self, psi: np.ndarray) -> Moments:
-        full = self.restriction.full(psi)
-        found = marginal.moments(self.model, full, self.whole, self.who, self.grid)
-        if self.design.devices is not None:
-            found = self.design.devices.own(found)
-        mean, covariance = (np.asarray(part)[self.group] for part in found)
+        full, who = self.restriction.full(psi), of_process(self.who)
+        found = self._of_process(marginal.moments(self.model, full, self.here, who, self.grid))
+        mean, covariance = (part[self.group] for part in found)
         return Moments(mean, covariance, np.zeros(0), np.zeros((0, 0)))
 
     def person_scores(self, psi: np.ndarray) -> np.ndarray:
-        full = self.restriction.full(psi)
+        full, devices = self.restriction.full(psi), self.design.devices
         # persons whose scores differ may have been counted as one, with the same posterior
-        who = self._placed(incidence(self.design, nearly_complete(self.design)))
-        found = marginal.person_scores(self.model, full, self.whole, who, self.grid)
-        if self.design.devices is not None:
-            found = self.design.devices.own(found)
-        return np.asarray(found)[: len(self.design.persons)] @ self.restriction.select
+        who = incidence(self.design, nearly_complete(self.design))
+        who = placed(who, devices and devices.here)
+        found = marginal.person_scores(self.model, full, self.here, who, self.grid)
+        return self._of_process(found)[: len(self.design.persons)] @ self.restriction.select
+
+    def _of_process(self, by_person: Any) -> Any:
+        devices = self.design.devices
+        return jax.tree.map(np.asarray, by_person) if devices is None else devices.own(by_person)
 
     def errors(self, psi: np.ndarray) -> dict[str, float]:
         nodes = finer_nodes(self.nodes, self.model.dimension)
