@@ -19,6 +19,7 @@ from eirt.cells import (
     rows_of,
 )
 from eirt.coding import given_values
+from eirt.devices import Devices
 from eirt.factors import constant_within, factor_codes, first_of
 from eirt.formula import Formula, formula_columns
 from eirt.matrices import (
@@ -27,15 +28,13 @@ from eirt.matrices import (
     model_matrix,
     refuse_collinear,
 )
-from eirt.observations import Listed, Observations, Tabulated
+from eirt.observations import Listed, Observations
 from eirt.parts import Part, build_parts
 from eirt.responses import Response
 from eirt.terms import Explained, Term, local_group, whole
 
 if TYPE_CHECKING:
     import pandas as pd
-
-MOSTLY = 0.3  # of persons x cells answered: looking cells up costs more than what is missing
 
 
 @dataclass(frozen=True, eq=False)
@@ -64,6 +63,7 @@ class Design:
         observations: who gave which response where.
         dropped: what was left out, and how many.
         spec: how to rebuild x for new data.
+        devices: those over which persons are spread; None where they are on one.
     """
 
     response: str
@@ -88,6 +88,7 @@ class Design:
     spec: Any
     dropped: dict[str, int] = field(default_factory=dict)
     own_labels: Mapping[str, tuple] = field(default_factory=dict)
+    devices: Devices | None = None
 
     def labels_of(self, item: str) -> tuple[Any, ...]:
         """Return what the response codes of an item stand for."""
@@ -106,8 +107,13 @@ class Design:
 
     @property
     def n_obs(self) -> int:
-        """Number of responses."""
-        return self.observations.n
+        """Number of responses, of everyone."""
+        return (self.observations.everyone or self.observations).n
+
+    @property
+    def n_persons(self) -> int:
+        """Number of persons, of all processes."""
+        return (self.observations.everyone or self.observations).n_persons
 
     @property
     def n_categories(self) -> int:
@@ -157,19 +163,12 @@ class Design:
     @functools.cached_property
     def aligned(self) -> bool:
         """Whether persons answered most cells, none of them twice."""
-        if isinstance(self.observations, Tabulated):
-            return True
-        n_cells = len(self.x)
-        size = len(self.persons) * n_cells
-        if not MOSTLY * size <= self.n_obs <= size:
-            return False
-        pairs = self.obs_person * n_cells + self.obs_cell
-        return bool(np.bincount(pairs, minlength=size).max() == 1)
+        return self.observations.aligned(self.row_cell, len(self.x))
 
     @property
     def complete(self) -> bool:
         """Whether every person answered every cell exactly once."""
-        return self.n_obs == len(self.persons) * len(self.x) and self.aligned
+        return self.n_obs == self.n_persons * len(self.x) and self.aligned
 
     @functools.cached_property
     def roles(self) -> tuple[str, ...]:

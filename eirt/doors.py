@@ -3,27 +3,25 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from dataclasses import replace
 from typing import TYPE_CHECKING, Any, Literal, TypedDict
-
-import numpy as np
 
 from eirt import frames
 from eirt._compiled import expect
 from eirt.assumptions import assume
-from eirt.coding import encode_family, refuse_impossible, settle_unused
+from eirt.checks import checked
 from eirt.design import build
+from eirt.devices import chosen, on
 from eirt.effects import STEEP, Linear, LogLinear, Slope, Unit
 from eirt.errors import DataError, FormulaError
+from eirt.exchange import OWNER, exchanged, united
 from eirt.extras import on_thresholds
-from eirt.factors import pruned
 from eirt.fit import fit
 from eirt.formula import (
     Formula,
     RandomTerm,
-    formula_columns,
     offset_columns,
     one_sided,
-    require_variables,
     variables,
 )
 from eirt.identification import identify
@@ -37,6 +35,7 @@ from eirt.terms import Explained
 from eirt.wide import Wide, from_wide, with_table
 
 if TYPE_CHECKING:
+    import jax
     import pandas as pd
 
 
@@ -76,6 +75,9 @@ class Options(TypedDict, total=False):
         check: whether to estimate the likelihood's error; None does where it is cheap.
         precision: of searches on shared nodes, "double" or "mixed" (products in single precision,
             sums in double); None is mixed where that is quicker. All end in double precision.
+        device: where to compute: None for JAX's default; "cpu", "gpu" or "tpu"; "all", or a list of
+            JAX's devices, to spread persons over them (of all processes that `jax.distributed`
+            joins, each of which then passes its own persons).
         name: what to call the fit in tables.
     """
 
@@ -96,6 +98,7 @@ class Options(TypedDict, total=False):
     progress: bool | None
     check: bool | None
     precision: Precision | None
+    device: str | jax.Device | Sequence[jax.Device] | None
     name: str
 
 
@@ -116,7 +119,8 @@ def fit_items(
     numbered = bool(wide) and person not in frame.columns  # a row a person: nobody answers twice
     if wide:
         covariates = about_persons(ability, options)
-        frame, table = from_wide(frame, wide, covariates, person, item, response)
+        devices = chosen(options.get("device"))
+        frame, table = from_wide(frame, wide, covariates, person, item, response, devices)
     frames.require_columns(frame, [person, item, response], "persons, items and responses")
     asked = Formula(None, f"0 + `{item}`", ())
     return fit_terms(
@@ -206,15 +210,22 @@ def fit_terms(
     table: Wide | None = None,
 ) -> Fit:
     """Check the data, build the design and the model, and fit."""
-    expect(name, formula, slope, len(frame))
+    devices, owner = chosen(options.get("device")), None
+    if devices is None:
+        expect(name, formula, slope, len(frame))
+    apart = devices is not None and devices.apart
+    if apart:
+        frame, table = exchanged(frame, table)
     family = options.get("family", Bernoulli())
     if options.get("by_item") and item is None:
         raise DataError("by_item=True needs to know the items: name their column by item=.")
     explained = [*explained, *_spread(options)]
-    frame, y, labels, family, dropped, own_labels = _checked(
+    frame, y, labels, family, dropped, own_labels = checked(
         frame, formula, explained, family, person, item, options, paired, free_items
     )
     explained = [on_thresholds(part, family) for part in explained]
+    if apart and table is None:
+        owner = frame.pop(OWNER).to_numpy()
     design = build(
         frame,
         formula,
@@ -231,6 +242,10 @@ def fit_terms(
     )
     if table is not None:
         design = with_table(design, table)
+    if apart:
+        design = united(design, owner)
+    if devices is not None and len(devices.each) > 1:
+        design = replace(design, devices=devices)
     effects, scales = assume(design, slope)
     by_item = options.get("by_item", False)
     offsets = dict.fromkeys(offset_columns(formula, design.x_names), 1.0)
@@ -246,18 +261,19 @@ def fit_terms(
         aux_steep=options.get("threshold_scale") == "ability",
         ability_places=design.ability_places,
     )
-    return fit(
-        model,
-        design,
-        options.get("likelihood"),
-        options.get("optimiser"),
-        name=options.get("name", name),
-        anchors=anchors,
-        priors=options.get("priors"),
-        progress=options.get("progress"),
-        check=options.get("check"),
-        precision=options.get("precision"),
-    )
+    with on(devices):
+        return fit(
+            model,
+            design,
+            options.get("likelihood"),
+            options.get("optimiser"),
+            name=options.get("name", name),
+            anchors=anchors,
+            priors=options.get("priors"),
+            progress=options.get("progress"),
+            check=options.get("check"),
+            precision=options.get("precision"),
+        )
 
 
 def _spread(options: Options) -> list[Explained]:
@@ -269,54 +285,3 @@ def _spread(options: Options) -> list[Explained]:
     if formula.random:
         raise FormulaError(f"ability_sd={text!r} must be '~ covariates of persons'.")
     return [Explained("spread", "log_sd", formula)]
-
-
-def _checked(
-    frame: pd.DataFrame,
-    formula: Formula,
-    explained: Sequence[Explained],
-    family: Response,
-    person: str | None,
-    item: str | None,
-    options: Options,
-    paired: bool,
-    free_items: bool,
-) -> tuple[pd.DataFrame, np.ndarray, tuple, Response, dict[str, int], dict[str, tuple]]:
-    """Return rows to fit, response codes, labels, family, what was left out, own labels."""
-    import pandas as pd
-
-    response, missing = str(formula.response), options.get("missing", "error")
-    groups = [name for name in (person, item) if name is not None and name in frame.columns]
-    frame, dropped = frames.drop_missing_responses(frame, response, groups, missing)
-    formulas = [formula, *(part.formula for part in explained)]
-    used = [*(name for asked in formulas for name in formula_columns(asked)), *groups]
-    used += family.given
-    require_variables(frame, used)
-    frame, more = frames.drop_missing_covariates(frame, used, missing)
-    dropped |= more
-    if paired and item is not None and person is not None:
-        duplicates = options.get("duplicates", "error")
-        frame, more = frames.settle_duplicates(frame, person, item, duplicates)
-        dropped |= more
-    y, labels, family = encode_family(frame, response, family, options.get("reference"))
-    refuse_impossible(y, frame, response, family)
-    own_labels: dict[str, tuple] = {}
-    if options.get("by_item") and len(labels) > 2 and item is not None:
-        y, more, own_labels = settle_unused(y, frame[item], labels, options.get("unused", "error"))
-        dropped |= more
-    if free_items and item is not None:
-        extreme = options.get("extreme", "error")
-        keep, more = frames.settle_extremes(frame, item, response, y, extreme)
-        frame, y = frame[keep], y[keep]
-        dropped |= more
-        if not isinstance(frame[item].dtype, pd.CategoricalDtype):
-            levels = [str(level) for level in frame[item].unique()]
-            frame = frame.assign(**{item: pd.Categorical(frame[item].astype(str), levels)})
-    # a subset of the data keeps the categories of the whole: those without rows are no levels
-    present = {
-        name: pruned(frame[name])
-        for name in frame.columns
-        if isinstance(frame[name].dtype, pd.CategoricalDtype)
-    }
-    frame = frame.assign(**present).reset_index(drop=True)
-    return frame, y, labels, family, dropped, own_labels

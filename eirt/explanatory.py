@@ -6,6 +6,7 @@ from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Any, Literal, Unpack
 
 from eirt import frames
+from eirt.devices import chosen
 from eirt.doors import (
     Options,
     about_persons,
@@ -228,7 +229,8 @@ def mirt(
     frame, table = frames.to_pandas(data), None
     if wide:
         covariates = about_persons(ability, options)
-        frame, table = from_wide(frame, wide, covariates, person, item, response)
+        devices = chosen(options.get("device"))
+        frame, table = from_wide(frame, wide, covariates, person, item, response, devices)
     frames.require_columns(frame, [person, item, response], "persons, items and responses")
     frame = _with_dimensions(frame, dimensions, item)
     names = [str(name) for name in dimensions]

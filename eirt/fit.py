@@ -11,6 +11,7 @@ from eirt._math import inverse
 from eirt.certificate import Certificate
 from eirt.covariances import Standard
 from eirt.design import Design
+from eirt.devices import gathered
 from eirt.effects import Linear, Target
 from eirt.likelihood import Likelihood, Prior
 from eirt.likelihood.base import Precision
@@ -68,6 +69,8 @@ def fit(
     full = start_values(model, design) if start is None else start
     full = restriction.full(restriction.free(full))
     choice = likelihood or default_likelihood(model, design, full)
+    if design.devices is not None:
+        full, choice = _agreed(design, full, choice)
     objective = penalise(choice.bind(model, design, restriction), names, priors)
     objective.precision = precision
     psi = restriction.free(full)
@@ -109,6 +112,25 @@ def fit(
         loglik=solution.terms.value - objective.penalty(solution.psi),
         certificate=_certificate(solution._replace(iterations=iterations), model, errors, design),
     ).warn()
+
+
+def _agreed(design: Design, full: np.ndarray, choice: Likelihood) -> tuple[np.ndarray, Likelihood]:
+    """Return where all processes start, and with which likelihood, if it spreads persons."""
+    assert design.devices is not None
+    if not choice.spreads:
+        raise ValueError(
+            f"{choice.name} runs on one device, and {len(design.devices.each)} are asked for: name "
+            "one, device='gpu', or leave device= out. eirt.Quadrature(), for effects of persons "
+            "alone, spreads persons over several."
+        )
+    if not design.devices.apart:
+        return full, choice
+    if design.observations.everyone is None:
+        raise ValueError(
+            "These are responses of one of several processes, made from its data alone: what "
+            "refits models to other persons, items or responses runs in one process."
+        )
+    return gathered((full, choice))[0]  # alike but for rounding, where processors differ
 
 
 def _signs(model: Model, design: Design, full: np.ndarray) -> np.ndarray:

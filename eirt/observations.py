@@ -4,13 +4,38 @@ from __future__ import annotations
 
 import abc
 import functools
-from dataclasses import dataclass
+from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING
 
 import numpy as np
 
 if TYPE_CHECKING:
     from jaxtyping import Float, Int, UInt
+
+MOSTLY = 0.3  # of persons x cells answered: looking cells up costs more than what is missing
+
+
+@dataclass(frozen=True, eq=False)
+class Everyone:
+    """What is known of all persons, where several processes have some of them each.
+
+    Attributes:
+        n_persons: number of persons.
+        n: number of responses.
+        counts: number of responses in each row.
+        longest: the largest number of responses of a person.
+        aligned: see `Design.aligned`.
+        person_x: means of the columns of persons.
+        parts: means of what else is explained by covariates of persons.
+    """
+
+    n_persons: int
+    n: int
+    counts: Float[np.ndarray, " S"]
+    longest: int
+    aligned: bool
+    person_x: Float[np.ndarray, " r"]
+    parts: tuple[Float[np.ndarray, " k"], ...]
 
 
 @dataclass(frozen=True, eq=False)
@@ -22,10 +47,12 @@ class Observations(abc.ABC):
         n_rows: number of rows.
         n: number of responses.
         person, row: person and row of each response.
+        everyone: what is known of all, where other processes have persons, too.
     """
 
     n_persons: int
     n_rows: int
+    everyone: Everyone | None = field(default=None, kw_only=True)
 
     if TYPE_CHECKING:  # at run time a property here would be the default of a field below
 
@@ -48,11 +75,17 @@ class Observations(abc.ABC):
 
     @abc.abstractmethod
     def first(self, n: int) -> Observations:
-        """Return the responses of the first n persons."""
+        """Return the responses of the first n persons (of this process)."""
+
+    @abc.abstractmethod
+    def aligned(self, row_cell: Int[np.ndarray, " S"], n_cells: int) -> bool:
+        """Return whether persons answered most cells, none of them twice."""
 
     @functools.cached_property
     def counts(self) -> Float[np.ndarray, " S"]:
-        """Number of responses in each row."""
+        """Number of responses in each row, of everyone."""
+        if self.everyone is not None:
+            return self.everyone.counts
         return self.by_row(np.ones(self.n_persons))
 
     @functools.cached_property
@@ -85,9 +118,18 @@ class Listed(Observations):
 
     def first(self, n: int) -> Observations:
         if n >= self.n_persons:
-            return self
+            return self if self.everyone is None else replace(self, everyone=None)
         kept = self.person < n
         return Listed(n, self.n_rows, self.person[kept], self.row[kept])
+
+    def aligned(self, row_cell: Int[np.ndarray, " S"], n_cells: int) -> bool:
+        if self.everyone is not None:
+            return self.everyone.aligned
+        size = self.n_persons * n_cells
+        if not MOSTLY * size <= self.n <= size:
+            return False
+        pairs = self.person * n_cells + row_cell[self.row]
+        return bool(np.bincount(pairs, minlength=size).max() == 1)
 
 
 @dataclass(frozen=True, eq=False)
@@ -111,6 +153,8 @@ class Tabulated(Observations):
 
     @functools.cached_property
     def n(self) -> int:
+        if self.everyone is not None:
+            return int(np.count_nonzero(self.rows < self.n_rows))
         return int(self.counts.sum())
 
     @functools.cached_property
@@ -143,3 +187,6 @@ class Tabulated(Observations):
 
     def first(self, n: int) -> Observations:
         return Tabulated(min(n, self.n_persons), self.n_rows, self.rows[:n])
+
+    def aligned(self, row_cell: Int[np.ndarray, " S"], n_cells: int) -> bool:
+        return True

@@ -225,7 +225,7 @@ def _data(fit: Fit) -> dict[str, str]:
     counts = {term.group: len(term.levels) for term in design.terms}
     said = []
     if design.person is not None:
-        said.append(f"{len(design.persons)} persons ({design.person})")
+        said.append(f"{design.n_persons} persons ({design.person})")
     if design.item is not None:
         said.append(f"{len(design.items)} items ({design.item})")
     others = {g: n for g, n in counts.items() if g not in (design.person, design.item)}

@@ -73,11 +73,11 @@ def covariance(
         sums = np.zeros((len(labels), scores.shape[1]))
         np.add.at(sums, codes, scores)
         scores = sums
-    if len(scores) < scores.shape[1]:
-        raise DataError(
-            f"{len(scores)} clusters cannot tell the covariance of {scores.shape[1]} parameters."
-        )
-    outer = scores.T @ scores
+    n, outer = np.array(len(scores)), scores.T @ scores
+    if fit.design.devices is not None:  # clusters lie within processes
+        n, outer = fit.design.devices.total(n), fit.design.devices.total(outer)
+    if n < scores.shape[1]:
+        raise DataError(f"{n} clusters cannot tell the covariance of {scores.shape[1]} parameters.")
     if kind == "bhhh":
         found = np.linalg.inv(outer)
     else:

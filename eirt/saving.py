@@ -6,6 +6,7 @@ import io
 import json
 import os
 import zipfile
+from dataclasses import replace
 from typing import Any
 
 import numpy as np
@@ -36,11 +37,12 @@ def save(fit: Fit, path: str | os.PathLike[str]) -> None:
     Raises:
         DataError: if the data have columns of values that are neither numbers nor text.
     """
+    kept = replace(fit, design=replace(fit.design, devices=None))  # other machines have others
     writer = Writer()
     written = {
         "format": FORMAT,
         "rows": writer.write(fit.design.cells.iloc[:1]),
-        "fit": {name: writer.write(getattr(fit, name)) for name in KEPT},
+        "fit": {name: writer.write(getattr(kept, name)) for name in KEPT},
         "grid": writer.write(grid_of(fit)),
         "priors": writer.write(fit.objective.priors),
         "moments": None if fit.likelihood.conditional else writer.write(fit.moments),

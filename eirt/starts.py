@@ -20,6 +20,7 @@ from eirt.likelihood import (
     Reduced,
 )
 from eirt.likelihood.cells import Data, cell_parameters
+from eirt.likelihood.incidence import centre as person_centre
 from eirt.likelihood.incidence import nearly_complete
 from eirt.likelihood.polynomials import TOLD
 from eirt.likelihood.table import tabulated
@@ -62,8 +63,9 @@ def start_values(model: Model, design: Design) -> np.ndarray:
     eta_cell, n_cell = eta, n
     if len(design.person_columns):
         eta, n = _marginal(model, design)
-        centre = design.person_x.mean(axis=0)
-        gamma = _least_squares(design.person_x - centre, eta - np.average(eta, weights=n), n)
+        centre = person_centre(design).covariates
+        above = eta - _mean(design, eta, n)
+        gamma = _least_squares(design.person_x - centre, above, n, design)
         beta[design.person_columns] = gamma
         beta[np.array(design.x_names) == "(Intercept)"] -= centre @ gamma
     steepness = _steepness(model, design)
@@ -77,7 +79,7 @@ def start_values(model: Model, design: Design) -> np.ndarray:
     beta = _least_squares(design.x, stretch * eta_cell, n_cell)
     beta[design.person_columns] = gamma
     if len(gamma):
-        beta[np.array(design.x_names) == "(Intercept)"] -= design.person_x.mean(axis=0) @ gamma
+        beta[np.array(design.x_names) == "(Intercept)"] -= centre @ gamma
     aux = _stretched(model, design, aux, stretch / (steepness if model.aux_steep else 1.0))
     return model.pack(beta, thetas, start_parts(model, design, steepness), aux)
 
@@ -97,14 +99,14 @@ def _steepness(model: Model, design: Design) -> Float[np.ndarray, " C"]:
         return ones
     answers = design.observations.first(MOST_PERSONS)
     group = design.cell_item if design.item and not design.items_first else np.arange(len(ones))
-    own, y, count = group[design.row_cell], design.row_y, answers.counts
+    own, y, count = group[design.row_cell], design.row_y, _total(design, answers.counts)
     n = np.maximum(np.bincount(own, count), 1.0)
     mean = np.bincount(own, count * y) / n
     variance = np.bincount(own, count * y**2) / n - mean**2
     z = (y - mean[own]) / np.sqrt(np.maximum(variance, 1e-8))[own]
-    total = answers.by_row(answers.by_person(z))
+    total = _total(design, answers.by_row(answers.by_person(z)))
     products = np.bincount(own, z * (total - count * z))
-    pairs = np.bincount(own, answers.by_row(answers.lengths - 1.0))
+    pairs = np.bincount(own, _total(design, answers.by_row(answers.lengths - 1.0)))
     if not pairs.sum() or not products.sum() > 0:
         return ones
     loading = products / np.maximum(pairs, 1.0) / np.sqrt(products.sum() / pairs.sum())
@@ -165,8 +167,10 @@ def _start_sd(
         sums = answers.counts * of_rows + answers.by_row(of_persons)
         fitted = np.bincount(term.index[design.row_cell], sums, len(n))
     residual = eta - fitted / n
-    centred = residual - np.average(residual, weights=n)
-    variance = np.average(centred**2, weights=n) - len(n) / (TOLD * n.sum())
+    of_persons = design if term.index is None else None
+    centred = residual - _mean(of_persons, residual, n)
+    noise = 1.0 / (TOLD * _mean(of_persons, n, np.ones(len(n))))
+    variance = _mean(of_persons, centred**2, n) - noise
     return float(np.clip(inflation * np.sqrt(max(variance, 0.0)), *START_SD))
 
 
@@ -222,12 +226,25 @@ def _start_eta(response: Response, mean: Array) -> Array:
     return response.start_eta(mean)
 
 
-def _least_squares(x: np.ndarray, y: np.ndarray, weight: np.ndarray) -> np.ndarray:
+def _total(design: Design | None, values: np.ndarray) -> np.ndarray:
+    """Sum what processes know of their persons, where these are spread over several."""
+    return values if design is None or design.devices is None else design.devices.total(values)
+
+
+def _mean(design: Design | None, values: np.ndarray, weight: np.ndarray) -> float:
+    """Return a weighted mean, over the persons of all processes where a design is given."""
+    sums, size = _total(design, np.array([weight @ values, weight.sum()]))
+    return float(sums / size)
+
+
+def _least_squares(
+    x: np.ndarray, y: np.ndarray, weight: np.ndarray, design: Design | None = None
+) -> np.ndarray:
     weighted = x.T * weight
-    gram = weighted @ x
+    gram, products = _total(design, weighted @ x), _total(design, weighted @ y)
     # columns that hold nothing here (covariates of persons) get zero
     ridge = (1e-10 * np.trace(gram) or 1.0) / max(len(gram), 1)
-    return np.linalg.solve(gram + ridge * np.eye(len(gram)), weighted @ y)
+    return np.linalg.solve(gram + ridge * np.eye(len(gram)), products)
 
 
 def default_likelihood(model: Model, design: Design, start: np.ndarray) -> Likelihood:
@@ -270,8 +287,8 @@ def _heavy(model: Model, design: Design, nodes: int) -> bool:
     """Return whether the information on shared nodes takes long: no products for it to use."""
     if tabulated(model, design):
         return False
-    slots = design.n_obs / len(design.persons)
-    return len(design.persons) * nodes * slots**2 > MOST_PRODUCTS
+    slots = design.n_obs / design.n_persons
+    return design.n_persons * nodes * slots**2 > MOST_PRODUCTS
 
 
 def _enough_nodes(model: Model, design: Design, start: np.ndarray) -> list[int]:
@@ -285,7 +302,7 @@ def _enough_nodes(model: Model, design: Design, start: np.ndarray) -> list[int]:
     data = Data.of(design, restrict(parameter_names(model, design)))
     none = np.zeros(global_offsets(design)[-1])
     level, n = _marginal(model, design)
-    above = level - np.average(level, weights=n)
+    above = level - _mean(design, level, n)
     if design.complete:  # what is told of a person depends on the level alone
         above, cells = np.unique(above), np.arange(len(design.x))
         person, cell = (x.ravel() for x in np.meshgrid(np.arange(len(above)), cells, indexing="ij"))
@@ -293,10 +310,13 @@ def _enough_nodes(model: Model, design: Design, start: np.ndarray) -> list[int]:
         answers = design.observations.first(MOST_PERSONS)
         person, cell = answers.person, design.row_cell[answers.row]
     more = rounded_up(len(cell)) - len(cell)
-    cell, above = (np.pad(x, (0, more)) for x in (cell, above[person]))
-    told = np.asarray(_told(model, start, data, none, cell, above))[: len(person)]
+    padded = [np.pad(x, (0, more)) for x in (cell, above[person])]
+    told = np.asarray(_told(model, start, data, none, *padded))[: len(person)]
     sums = [np.bincount(person, column) for column in told.T]
-    sharpest = 1.0 / np.sqrt(1.0 + np.max(sums, axis=1))
+    most = np.max(sums, axis=1)
+    if design.devices is not None:
+        most = design.devices.largest(most)
+    sharpest = 1.0 / np.sqrt(1.0 + most)
     return [1 + int(np.ceil(2 * REACH / (SPACING * sd))) for sd in sharpest]
 
 

@@ -11,9 +11,11 @@ from collections.abc import Sequence
 from dataclasses import replace
 from typing import TYPE_CHECKING, NamedTuple
 
+import jax
 import numpy as np
 
 from eirt.design import Design
+from eirt.devices import Devices, gathered
 from eirt.frames import melt
 from eirt.observations import Tabulated
 
@@ -46,15 +48,21 @@ def from_wide(
     person: str,
     item: str,
     response: str,
+    devices: Devices | None = None,
 ) -> tuple[pd.DataFrame, Wide | None]:
     """Return persons x items as a table where that is possible, and the rows that make cells.
 
     Covariates of persons need one row a response.
     """
+    apart = devices is not None and devices.apart
+    if apart and person not in frame.columns:
+        before = sum(gathered(len(frame))[: jax.process_index()])
+        frame = frame.assign(**{person: np.arange(before + 1, before + len(frame) + 1)})
     table = None
     if not covariates:
         columns = _items(frame, wide, covariates, person)
-        table = read_table(frame, columns, person, item, response)
+        # what does not vary here may vary in other processes
+        table = read_table(frame, columns, person, item, response, varied=not apart)
     if table is not None:
         return table.each, table
     return to_long(frame, wide, covariates, person, item, response), None
@@ -80,7 +88,12 @@ def _items(
 
 
 def read_table(
-    frame: pd.DataFrame, items: Sequence[str], person: str, item: str, response: str
+    frame: pd.DataFrame,
+    items: Sequence[str],
+    person: str,
+    item: str,
+    response: str,
+    varied: bool = True,
 ) -> Wide | None:
     """Return a table of small whole numbers, or None: then `melt` says what is the matter.
 
@@ -90,6 +103,7 @@ def read_table(
         person: name of the person column; persons are numbered from 1 where it is absent.
         item: what to call the item column.
         response: what to call the response column.
+        varied: whether each item must have got different responses.
     """
     import pandas as pd
 
@@ -107,7 +121,7 @@ def read_table(
     n_items = len(items)
     counts = np.stack([np.bincount(column, minlength=size + 1) for column in codes.T])[:, :size]
     there = counts > 0
-    if np.any(there.sum(axis=1) < 2) or there.sum() > MOST_ROWS:
+    if varied and np.any(there.sum(axis=1) < 2) or there.sum() > MOST_ROWS:
         return None
     kind = np.uint8 if there.sum() < 2**8 - 1 else np.uint16
     place = np.full((n_items, size + 1), there.sum(), kind)

@@ -6,7 +6,8 @@ import pytest
 
 import eirt
 from eirt._config import double_precision
-from eirt.likelihood.sufficient import CACHED, sampled
+from eirt.likelihood.persons import CACHED
+from eirt.likelihood.sufficient import sampled
 from eirt.optimisers import Newton
 from eirt.progress import Progress
 

@@ -209,9 +209,11 @@ class Likelihood(abc.ABC):
     Attributes:
         conditional: whether persons are conditioned on, not integrated: a likelihood of other
             data, the responses given scores.
+        spreads: whether persons may be spread over several devices.
     """
 
     conditional = False
+    spreads = False
 
     @property
     def name(self) -> str:

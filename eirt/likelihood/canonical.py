@@ -162,11 +162,10 @@ def _projected(
 
 def projection(design: Design, dimension: int, m: int) -> Assembly:
     """Choose how to project: a degree that leaves nothing of note, persons that fit in memory."""
-    degree = enough(design.n_obs / len(design.persons) / max(dimension, 1), dimension)
+    degree = enough(design.n_obs / design.n_persons / max(dimension, 1), dimension)
     width = len(powers_up_to(dimension, degree)) * len(design.x) * m
-    return Assembly(
-        m, int(np.clip(ELEMENTS // max(width, 1), 1, rounded_up(len(design.persons)))), degree
-    )
+    block = np.clip(ELEMENTS // max(width, 1), 1, rounded_up(design.n_persons))
+    return Assembly(m, int(block), degree)
 
 
 def _with_responses(

@@ -12,7 +12,7 @@ import jax.numpy as jnp
 from eirt._math import Grid, lower_solve, on_host
 from eirt.design import Design
 from eirt.likelihood.ability import mean_of, natural
-from eirt.likelihood.incidence import person_data
+from eirt.likelihood.incidence import centre
 from eirt.model import Cell, CellParameters, Model, Params, Person, Standing, cell_data
 from eirt.restrictions import Restriction
 
@@ -39,7 +39,7 @@ class Data(NamedTuple):
             design.row_cell,
             design.row_y,
             design.person_columns,
-            jax.tree.map(lambda leaf: leaf.mean(axis=0), person_data(design)),
+            centre(design),
             restriction,
         )
 

@@ -169,15 +169,24 @@ def person_data(design: Design) -> Person:
     return on_host(Person, design.person_x, parts)
 
 
+def centre(design: Design) -> Person:
+    """Return the means of the covariates of persons."""
+    everyone = design.observations.everyone
+    if everyone is not None:
+        return on_host(Person, everyone.person_x, everyone.parts)
+    return jax.tree.map(lambda leaf: leaf.mean(axis=0), person_data(design))
+
+
 def nearly_complete(design: Design) -> bool:
     """Return whether a dense table of counts is reasonably full, and small enough."""
-    size = len(design.persons) * len(design.row_cell)
+    size = design.n_persons * len(design.row_cell)
     return design.n_obs > 0.05 * size and size <= 5e7
 
 
 def longest_test(design: Design) -> int:
     """Return the largest number of responses of a person."""
-    return int(design.observations.lengths.max())
+    everyone = design.observations.everyone
+    return int(design.observations.lengths.max()) if everyone is None else everyone.longest
 
 
 def incidence(design: Design, dense: bool, size: int | None = None) -> Dense | Padded:
@@ -201,7 +210,7 @@ def incidence(design: Design, dense: bool, size: int | None = None) -> Dense | P
         counts = counts.reshape(n_padded, n_rows)
         return on_host(Dense, counts, rows, rows_of_cell, weight, person)
     slots = grouped(design.obs_person, n_padded)
-    present = slots < design.n_obs
+    present = slots < design.observations.n
     rows = np.append(design.obs_row, 0)[slots].astype(np.int32)
     return on_host(Padded, rows, present.astype(float), weight, person)
 

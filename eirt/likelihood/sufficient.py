@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 import jax
@@ -10,8 +9,9 @@ import jax.numpy as jnp
 import numpy as np
 
 from eirt._compiled import compiled
-from eirt._math import Grid, Tree, on_host, over_blocks, rounded_up
+from eirt._math import on_host, rounded_up
 from eirt.design import Design
+from eirt.devices import Devices
 from eirt.factors import combine, first_of
 from eirt.likelihood.incidence import FEW, person_data, row_table
 from eirt.model import Model, Person
@@ -19,8 +19,6 @@ from eirt.responses import Response
 
 if TYPE_CHECKING:
     from jaxtyping import Array, Float, Int, Shaped
-
-CACHED = 2**18  # persons at a time x nodes: what processors keep close
 
 
 class Canonical(NamedTuple):
@@ -120,63 +118,27 @@ def _alike(model: Model, design: Design, person: Person) -> np.ndarray:
     return combine(pd.DataFrame(dict(enumerate(columns))), range(len(columns)))
 
 
-def sampled(who: Canonical, every: int) -> Canonical | None:
+def sampled(who: Canonical, every: int, devices: Devices | None = None) -> Canonical | None:
     """Return every so manieth person, standing for as many, if responses of all cells still vary.
 
     What nobody is known to have answered otherwise has no maximum.
+
+    Args:
+        who: the persons of this process.
+        every: for how many each stands.
+        devices: those with all persons, if they are several.
     """
-    own = jax.tree.map(lambda leaf: np.asarray(leaf)[::every], _by_person(who))
+    own = jax.tree.map(lambda leaf: np.asarray(leaf)[::every], by_person(who))
     there = np.ones(own["y"].shape) if own["present"] is None else own["present"]
     there = there * (own["weight"] > 0)[:, None]
-    others = np.sum(there * (own["y"] != who.base), axis=0)
-    if np.any(np.minimum(others, there.sum(axis=0) - others) < FEW):
+    counts = np.stack([there, there * (own["y"] != who.base)]).sum(axis=1)
+    every_one, others = counts if devices is None else devices.total(counts)
+    if np.any(np.minimum(others, every_one - others) < FEW):
         return None
     return who._replace(**own | {"weight": own["weight"] * every})
 
 
-def over_persons(sums: Callable[[Any], Tree], who: Any, grid: Grid) -> Tree:
-    """Return sums over all persons, of as many at a time as processors keep close.
-
-    Args:
-        sums: of some of the persons.
-        who: the persons; others than `Canonical` are taken together.
-        grid: the nodes.
-    """
-    size = _close(who, grid)
-    if size is None:
-        return sums(who)
-
-    def add(total: Tree, part: dict[str, Any]) -> Tree:
-        return jax.tree.map(jnp.add, total, sums(who._replace(**part)))
-
-    parts = _by_person(who)
-    some = who._replace(**jax.tree.map(lambda leaf: leaf[:size], parts))
-    empty = jax.tree.map(lambda leaf: jnp.zeros(leaf.shape), jax.eval_shape(sums, some))
-    return over_blocks(add, empty, parts, size)
-
-
-def each_person(of: Callable[[Any], Tree], who: Any, grid: Grid) -> Tree:
-    """Return what is known of each person, of as many at a time as processors keep close."""
-    size, n = _close(who, grid), len(who.weight)
-    if size is None or n % size:
-        return of(who)
-    blocks = n // size
-    parts = jax.tree.map(lambda leaf: leaf.reshape(blocks, size, *leaf.shape[1:]), _by_person(who))
-    found = jax.lax.map(lambda part: of(who._replace(**part)), parts)
-    return jax.tree.map(lambda leaf: leaf.reshape(n, *leaf.shape[2:]), found)
-
-
-def _close(who: Any, grid: Grid) -> int | None:
-    """Return how many persons at a time are kept close, a divisor if there is one; None for all."""
-    if not isinstance(who, Canonical):
-        return None
-    n, most = len(who.weight), max(CACHED // len(grid.log_weights), 1)
-    if n <= 2 * most:
-        return None
-    return next((size for size in range(most, most // 4, -1) if n % size == 0), most)
-
-
-def _by_person(who: Canonical) -> dict[str, Any]:
-    """Return the arrays that have a row for each person."""
-    names = ("y", "present", "constant", "weight", "person")
-    return {name: getattr(who, name) for name in names}
+def by_person(who: NamedTuple) -> dict[str, Any]:
+    """Return the arrays of an incidence that have a row for each person."""
+    shared = ("base", "group", "rows_of_cell")
+    return {name: leaf for name, leaf in who._asdict().items() if name not in shared}

@@ -152,9 +152,10 @@ def assemble(
     width = n_nodes * (slots * m + (n_targets if dense else 0))
     if degree:
         width = 2 * min(n_nodes, RANK) * slots * m
-    size = rounded_up(len(design.persons))  # data of about a size share a compiled program
-    block = int(np.clip(2**20 // width, 1, min(size, 4096)))
-    return Assembly(m, block, degree), incidence(design, dense, -(-size // block) * block)
+    # data of about a size share a compiled program
+    block = int(np.clip(2**20 // width, 1, min(rounded_up(design.n_persons), 4096)))
+    size = -(-rounded_up(len(design.persons)) // block) * block
+    return Assembly(m, block, degree), incidence(design, dense, size)
 
 
 def _degree(model: Model, design: Design, n_nodes: int, n_targets: int) -> int:
@@ -162,7 +163,7 @@ def _degree(model: Model, design: Design, n_nodes: int, n_targets: int) -> int:
 
     Where effects are crossed the information is part of the value: there it is exact.
     """
-    n_persons, dimension = len(design.persons), model.dimension
+    n_persons, dimension = design.n_persons, model.dimension
     quick = n_persons * n_nodes * n_targets**2 < MOST_PRODUCTS
     if quick or dimension not in (1, 2) or not all(term.local for term in design.terms):
         return 0
