@@ -88,7 +88,8 @@ class QuadratureObjective(Objective):
         m = 1 + model.dimension + model.response.n_aux
         self.how, who = assemble(model, design, len(self.grid.log_weights), n_all, m)
         self.canonical = isinstance(who, Canonical)
-        self.group = who.group if isinstance(who, Canonical) else slice(len(design.persons))
+        n = len(design.persons)
+        self.group = who.group[:n] if isinstance(who, Canonical) else slice(n)
         self.who = self._placed(who)
         # in all parameters, fixed and tied ones too: other restrictions compile nothing new
         self.here = self.data._replace(restriction=jax.device_put(unrestricted(n_all)))
