@@ -108,6 +108,24 @@ def test_simulated_frames_are_like_the_data(fits, va):
     assert several["simulation"].value_counts().tolist() == [len(va)] * 3
 
 
+def test_responses_are_drawn_from_given_parameters(fits, va):
+    fit = fits("nested")
+    given = {"mode[do]": -2.0, "btype[scold]": 0.0, "sd[item|(Intercept)]": 0.0}
+    frame = fit.simulate(8, seed=3, parameters=given)
+    again = eirt.lltm(
+        frame.assign(id=frame["id"].astype(str) + "." + frame["simulation"].astype(str)),
+        "~ btype + situ + mode",
+        **COLUMNS,
+    )
+    found = again.fixed.set_index("term")[["estimate", "se"]]
+    assert found.loc["mode[do]", "estimate"] == pytest.approx(-2.0, abs=0.1)
+    assert found.loc["btype[scold]", "estimate"] == pytest.approx(0.0, abs=0.1)
+    kept = fit.fixed.set_index("term").loc["situ[self]", "estimate"]
+    assert found.loc["situ[self]", "estimate"] == pytest.approx(kept, abs=0.1)
+    with pytest.raises(ValueError, match="Did you mean 'mode"):
+        fit.simulate(parameters={"mode[does]": 0.0})
+
+
 @pytest.mark.parametrize("name", ["lltm_person", "groups_rasch", "2pl"])
 def test_simulated_responses_have_the_moments_of_the_model(fits, name):
     """Means of items, and the variance of scores that abilities make."""
