@@ -9,7 +9,8 @@ import scipy.stats
 
 import eirt
 from eirt.profiles import find_root
-from eirt.refits import anchors_of
+from eirt.refits import anchors_of, on_design
+from eirt.samples import of_persons
 from tests.conftest import COLUMNS, FEATURES
 
 pytestmark = pytest.mark.usefixtures("quick_compilation")
@@ -89,6 +90,22 @@ def test_limits_that_cannot_be_had_are_refused(fits):
         fit.profile("mode[d]")
     with pytest.raises(ValueError, match="is fixed: it has no interval"):
         fits("lltm_cml").profile("(Intercept)")
+
+
+def test_cells_that_nobody_is_left_in_change_nothing():
+    """With a predictor of its own for each response, resampled designs have fewer cells."""
+    rng = np.random.default_rng(5)
+    person, x = np.repeat(np.arange(60), 5), rng.normal(size=300)
+    ability = rng.normal(size=60)[person]
+    y = (rng.random(300) < 1 / (1 + np.exp(-ability - 0.5 * x))).astype(int)
+    fit = eirt.eirm(pd.DataFrame({"id": person, "x": x, "y": y}), "y ~ x + (1 | id)")
+    chosen = rng.integers(60, size=60)
+    fewer, whole = (of_persons(fit.design, chosen, keep_cells=kept) for kept in (False, True))
+    assert len(fewer.x) < len(whole.x) == 300
+    a, b = (on_design(fit, design, "again", fit.full) for design in (fewer, whole))
+    assert a.loglik == pytest.approx(b.loglik, abs=1e-8)
+    np.testing.assert_allclose(a.full, b.full, atol=1e-6)
+    np.testing.assert_allclose(a.vcov, b.vcov, atol=1e-6)
 
 
 # ---- simulation ------------------------------------------------------------------------------
