@@ -19,7 +19,7 @@ from eirt.results import Fit
 
 if TYPE_CHECKING:
     import pandas as pd
-    from jaxtyping import Array, Float
+    from jaxtyping import Array, Float, Int
 
 Effects = Literal["new", "new persons", "estimated"]
 EFFECTS = ("new", "new persons", "estimated")
@@ -130,13 +130,12 @@ def draw(
         u = jnp.asarray(fit.moments.others)
     cells, people = cell_data(design), person_data(design)
     own = u[cells.places] if u.size else jnp.zeros(cells.places.shape)
-    at = design.obs_cell, design.obs_person
-    rows = [jax.tree.map(lambda leaf, at=at[0]: leaf[at], tree) for tree in (cells, own)]
-    rows += [jax.tree.map(lambda leaf, at=at[1]: leaf[at], tree) for tree in (people, x)]
     keys = jax.random.split(of_responses, design.n_obs)
     places = jnp.asarray(design.person_columns)
     values = jnp.asarray(fit.full if full is None else full)
-    return np.asarray(_sample(model, effects != "estimated", values, places, *rows, keys))
+    at = jnp.asarray(design.obs_cell), jnp.asarray(design.obs_person)
+    new = effects != "estimated"
+    return np.asarray(_sample(model, new, values, places, cells, own, people, x, *at, keys))
 
 
 @compiled(0, 1)
@@ -146,24 +145,34 @@ def _sample(
     full: Array,
     places: Array,
     cells: Cell,
-    own: Float[Array, "n q"],
+    own: Float[Array, "C q"],
     people: Person,
-    x: Float[Array, "n D"],
+    x: Float[Array, "N D"],
+    cell: Int[Array, " n"],
+    person: Int[Array, " n"],
     keys: Array,
 ) -> Float[Array, " n"]:
     """Draw every response; new effects have the spread that covariates predict."""
     params = model.unpack(full)
     factor = model.local_factor(params)
 
-    def one(cell: Cell, own: Array, person: Person, x: Array, key: Array) -> Array:
-        standing = model.standing(params, params.beta[places], person)
-        scale = jnp.exp(standing.log_sd) if new else 1.0
+    def of_cell(cell: Cell, own: Array) -> tuple[Array, Array, Array]:
         found = model.cell_parameters(params, cell, own)
         steep = model.steepness(cell, model.predictors(params, cell, own))
-        eta = found.location + steep @ (standing.mean + scale * (factor @ x))
-        return model.response.sample(key, eta, found.aux)
+        return found.location, steep, found.aux
 
-    return jax.vmap(one)(cells, own, people, x, keys)
+    def of_person(person: Person, x: Array) -> Array:
+        standing = model.standing(params, params.beta[places], person)
+        scale = jnp.exp(standing.log_sd) if new else 1.0
+        return standing.mean + scale * (factor @ x)
+
+    location, steep, aux = jax.vmap(of_cell)(cells, own)
+    ability = jax.vmap(of_person)(people, x)
+
+    def one(c: Array, p: Array, key: Array) -> Array:
+        return model.response.sample(key, location[c] + steep[c] @ ability[p], aux[c])
+
+    return jax.vmap(one)(cell, person, keys)
 
 
 def _labelled(fit: Fit, y: Float[np.ndarray, " n"]) -> np.ndarray:
