@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from typing import TYPE_CHECKING, Any, Literal, cast
 
 if TYPE_CHECKING:
@@ -127,8 +127,14 @@ class Answers:
 
         return export(self._fit, folder, formats)
 
-    def simulate(self, n: int = 1, seed: int = 0, effects: Effects = "new") -> pd.DataFrame:
+    def simulate(
+        self,
+        n: int = 1,
+        seed: int = 0,
+        effects: Effects = "new",
+        parameters: Mapping[str, float] | None = None,
+    ) -> pd.DataFrame:
         """Return responses drawn from the fit; see `eirt.simulation.simulate`."""
         from eirt.simulation import simulate
 
-        return simulate(self._fit, n, seed, effects)
+        return simulate(self._fit, n, seed, effects, parameters)

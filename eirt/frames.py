@@ -282,6 +282,8 @@ def values_of(persons: np.ndarray, name: str, given: Any, data: Any = None) -> n
     import pandas as pd
 
     if isinstance(given, str):
+        if data is None:
+            raise DataError(f"Pass data=, the frame that has the column {given!r}.")
         frame = to_pandas(data)
         require_columns(frame, [name, given], "persons and groups")
         pairs = pd.DataFrame({"person": frame[name], "value": frame[given]})

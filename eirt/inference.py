@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
+from eirt.design import Design
 from eirt.effects import STEEP
 from eirt.errors import DataError
 from eirt.lr_bootstrap import bootstrap_ratios
@@ -23,8 +24,9 @@ def compare(*fits: Fit, bootstrap: int = 0, seed: int = 0) -> pd.DataFrame:
         chi2 = 2 (log L_larger - log L_smaller)
 
     Each fit is tested against the largest earlier one that it contains. Conditional
-    log-likelihoods are of other data than marginal ones, the responses given scores: where both
-    occur, the column `kind` says which are which, and only those of a kind compare.
+    log-likelihoods are of other data than marginal ones, the responses given scores, and Laplace's
+    approximation may lie some units off what quadrature finds: where several occur, the column
+    `kind` says which are which, and only those of a kind compare.
 
     One added variance (and its covariances) is tested by the even mixture of chi-squares that
     holds at the boundary; so is a parameter at whose bound one family is another (negative binomial
@@ -79,7 +81,7 @@ def compare(*fits: Fit, bootstrap: int = 0, seed: int = 0) -> pd.DataFrame:
             "aic": fit.aic,
             "bic": fit.bic,
             "sabic": fit.bic - fit.n_params * np.log(24 * fit.n_obs / (fit.n_obs + 2)),
-            "kind": "conditional" if fit.likelihood.conditional else "marginal",
+            "kind": _kind(fit),
         }
         inside = [other for other in order[:place] if nested_in(other, fit)]
         if inside:
@@ -100,15 +102,43 @@ def compare(*fits: Fit, bootstrap: int = 0, seed: int = 0) -> pd.DataFrame:
 
 
 def require_same_data(a: Fit, b: Fit) -> None:
-    """Refuse fits to different responses."""
+    """Refuse fits to different responses: sums of persons or of items tell them apart."""
     same = a.design.response == b.design.response and a.design.labels == b.design.labels
-    alike = abs(a.design.total - b.design.total) <= 1e-9 * abs(a.design.total)
-    if not same or a.n_obs != b.n_obs or not alike:
+    if not same or a.n_obs != b.n_obs or not _same_sums(a.design, b.design):
         raise DataError(
             f"{a.name} and {b.name} are fits to different responses ({a.n_obs} of "
-            f"{a.design.response!r} against {b.n_obs} of {b.design.response!r}); refit both to "
-            "the same rows."
+            f"{a.design.response!r} against {b.n_obs} of {b.design.response!r}, or other values); "
+            "refit both to the same rows."
         )
+
+
+def _same_sums(a: Design, b: Design) -> bool:
+    """Return whether persons, and items, have the same sums, in whatever order they come."""
+    pairs = [(np.array([a.total]), np.array([b.total]))]
+    if a.person == b.person:
+        pairs.append((a.person_totals, b.person_totals))
+    if a.item is not None and a.item == b.item:
+        pairs.append((_item_totals(a), _item_totals(b)))
+    return all(
+        len(x) == len(y) and np.allclose(np.sort(x), np.sort(y), rtol=1e-9, atol=1e-9 * scale)
+        for x, y in pairs
+        for scale in [np.abs(x).max(initial=0.0)]
+    )
+
+
+def _item_totals(design: Design) -> np.ndarray:
+    """Return the sum of the response codes of each item."""
+    if design.items_first:
+        return design.person_totals
+    return np.bincount(design.row_item, design.observations.counts * design.row_y)
+
+
+def _kind(fit: Fit) -> str:
+    """Return what the log-likelihood is of, where others may not compare with it."""
+    if fit.likelihood.conditional:
+        return "conditional"
+    exact = fit.model.response.quadratic and fit.model.moved == 1
+    return "Laplace" if fit.likelihood.name == "Laplace" and not exact else "marginal"
 
 
 def likelihood_ratio(small: Fit, large: Fit) -> dict[str, object]:

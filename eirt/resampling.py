@@ -197,4 +197,4 @@ def _resampled(fit: Fit, n: int, seed: int, cluster: Any, data: Any) -> Iterator
     rng = np.random.default_rng(seed)
     for _ in range(n):
         chosen = rng.integers(len(members), size=len(members))
-        yield of_persons(design, np.concatenate([members[k] for k in chosen]))
+        yield of_persons(design, np.concatenate([members[k] for k in chosen]), keep_cells=True)

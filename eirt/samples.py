@@ -34,10 +34,16 @@ def in_order(design: Design, by_item: bool) -> Int[np.ndarray, " n"]:
     return np.lexsort((design.y, items, persons))
 
 
-def of_persons(design: Design, chosen: Int[np.ndarray, " N"]) -> Design:
+def of_persons(design: Design, chosen: Int[np.ndarray, " N"], keep_cells: bool = False) -> Design:
     """Return the design of some persons, by their numbers.
 
     Who is chosen several times becomes several persons, and all are numbered anew.
+
+    Args:
+        design: the design.
+        chosen: the persons.
+        keep_cells: whether cells that nobody is left in stay, where they say nothing of what
+            parameters there are: designs of as many persons then share compiled functions.
     """
     size = np.bincount(design.obs_person, minlength=len(design.persons))
     order = np.argsort(design.obs_person, kind="stable")
@@ -56,7 +62,22 @@ def of_persons(design: Design, chosen: Int[np.ndarray, " N"]) -> Design:
         terms=terms,
         parts=parts,
     )
-    return _pruned(here, np.repeat(np.arange(len(chosen)), own), design.obs_row[obs])
+    person, row = np.repeat(np.arange(len(chosen)), own), design.obs_row[obs]
+    if keep_cells and _same_parameters(here, row):
+        answers = Listed(len(chosen), len(design.row_y), person, row)
+        return replace(here, observations=answers)
+    return _pruned(here, person, row)
+
+
+def _same_parameters(design: Design, row: np.ndarray) -> bool:
+    """Return whether these rows have all that parameters depend on: columns, items' categories."""
+    rows = np.unique(row)
+    moves = np.any(design.x[design.row_cell[rows]] != 0, axis=0)
+    moves[design.person_columns] = True
+    if not design.labels:
+        return bool(moves.all())
+    categories = design.row_item * len(design.labels) + design.row_y.astype(int)
+    return bool(moves.all()) and len(np.unique(categories)) == len(np.unique(categories[rows]))
 
 
 def of_items(design: Design, kept: Bool[np.ndarray, " I"]) -> Design:

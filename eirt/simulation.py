@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from collections.abc import Mapping
 from typing import TYPE_CHECKING, Literal
 
 import jax
@@ -11,22 +12,28 @@ import numpy as np
 
 from eirt._compiled import compiled
 from eirt._config import double_precision
-from eirt.errors import DataError, listing
+from eirt.errors import DataError, listing, nearest
 from eirt.likelihood.incidence import person_data
 from eirt.model import Cell, Model, Person, cell_data, global_offsets
 from eirt.results import Fit
 
 if TYPE_CHECKING:
     import pandas as pd
-    from jaxtyping import Array, Float
+    from jaxtyping import Array, Float, Int
 
 Effects = Literal["new", "new persons", "estimated"]
 EFFECTS = ("new", "new persons", "estimated")
 
 
 @double_precision
-def simulate(fit: Fit, n: int = 1, seed: int = 0, effects: Effects = "new") -> pd.DataFrame:
-    """Draw responses from a fit, at its estimates and for the persons and items of its data.
+def simulate(
+    fit: Fit,
+    n: int = 1,
+    seed: int = 0,
+    effects: Effects = "new",
+    parameters: Mapping[str, float] | None = None,
+) -> pd.DataFrame:
+    """Draw responses from a fit, or from given parameters, for the persons and items of its data.
 
     Args:
         fit: the fit.
@@ -35,6 +42,8 @@ def simulate(fit: Fit, n: int = 1, seed: int = 0, effects: Effects = "new") -> p
         effects: "new" draws random effects (abilities, residuals of items) from their
             distribution; "estimated" keeps those of the fit, at their posterior means or modes;
             "new persons" draws abilities, and keeps the effects of items and groups.
+        parameters: values in the place of estimates, by name as in `fit.names`; what is tied to
+            one of them follows.
 
     Returns:
         One row a response, in the order of the data: the columns of persons, items and features,
@@ -42,7 +51,7 @@ def simulate(fit: Fit, n: int = 1, seed: int = 0, effects: Effects = "new") -> p
         with the data.
 
     Raises:
-        ValueError: for unknown effects, or n below 1.
+        ValueError: for unknown effects or parameters, or n below 1.
         DataError: if the likelihood is conditional and abilities have no distribution.
 
     >>> import eirt
@@ -50,22 +59,53 @@ def simulate(fit: Fit, n: int = 1, seed: int = 0, effects: Effects = "new") -> p
     >>> frame = simulate(fit, n=2, seed=1)
     >>> frame.columns.tolist(), len(frame)
     (['simulation', 'id', 'item', 'resp'], 10000)
+    >>> alike = simulate(fit, parameters={"sd[id|(Intercept)]": 0.0, "item[Q1]": 0.0})
+    >>> round(alike.loc[alike["item"] == "Q1", "resp"].mean(), 1)
+    np.float64(0.5)
     """
     import pandas as pd
 
     if n < 1:
         raise ValueError(f"n={n} simulations cannot be drawn; ask for 1 or more.")
+    full = full_at(fit, parameters or {})
     frames = []
     for k, key in enumerate(jax.random.split(jax.random.PRNGKey(seed), n)):
-        frame = response_frame(fit, draw(fit, key, effects))
+        frame = response_frame(fit, draw(fit, key, effects, full))
         if n > 1:
             frame.insert(0, "simulation", k + 1)
         frames.append(frame)
     return pd.concat(frames, ignore_index=True)
 
 
-def draw(fit: Fit, key: Array, effects: Effects = "new") -> Float[np.ndarray, " n"]:
+def full_at(fit: Fit, parameters: Mapping[str, float]) -> Float[np.ndarray, " P"]:
+    """Return all parameters, some of them at given values.
+
+    Raises:
+        ValueError: if there is no parameter of a name.
+    """
+    full, source = fit.full.copy(), np.asarray(fit.restriction.source)
+    for name, value in parameters.items():
+        if name not in fit.names:
+            raise ValueError(f"There is no parameter {name!r}.{nearest(name, fit.names)}")
+        place = fit.names.index(name)
+        tied = source == source[place] if source[place] >= 0 else np.arange(len(full)) == place
+        full[tied] = value
+    return full
+
+
+def draw(
+    fit: Fit,
+    key: Array,
+    effects: Effects = "new",
+    full: Float[np.ndarray, " P"] | None = None,
+) -> Float[np.ndarray, " n"]:
     """Return one draw of the response codes, in the order of the data.
+
+    Args:
+        fit: the fit.
+        key: of the random numbers.
+        effects: as for `simulate`.
+        full: all parameters; by default those of the fit.
 
     Raises:
         ValueError: for unknown effects.
@@ -90,14 +130,12 @@ def draw(fit: Fit, key: Array, effects: Effects = "new") -> Float[np.ndarray, " 
         u = jnp.asarray(fit.moments.others)
     cells, people = cell_data(design), person_data(design)
     own = u[cells.places] if u.size else jnp.zeros(cells.places.shape)
-    at = design.obs_cell, design.obs_person
-    rows = [jax.tree.map(lambda leaf, at=at[0]: leaf[at], tree) for tree in (cells, own)]
-    rows += [jax.tree.map(lambda leaf, at=at[1]: leaf[at], tree) for tree in (people, x)]
     keys = jax.random.split(of_responses, design.n_obs)
     places = jnp.asarray(design.person_columns)
-    return np.asarray(
-        _sample(model, effects != "estimated", jnp.asarray(fit.full), places, *rows, keys)
-    )
+    values = jnp.asarray(fit.full if full is None else full)
+    at = jnp.asarray(design.obs_cell), jnp.asarray(design.obs_person)
+    new = effects != "estimated"
+    return np.asarray(_sample(model, new, values, places, cells, own, people, x, *at, keys))
 
 
 @compiled(0, 1)
@@ -107,24 +145,34 @@ def _sample(
     full: Array,
     places: Array,
     cells: Cell,
-    own: Float[Array, "n q"],
+    own: Float[Array, "C q"],
     people: Person,
-    x: Float[Array, "n D"],
+    x: Float[Array, "N D"],
+    cell: Int[Array, " n"],
+    person: Int[Array, " n"],
     keys: Array,
 ) -> Float[Array, " n"]:
     """Draw every response; new effects have the spread that covariates predict."""
     params = model.unpack(full)
     factor = model.local_factor(params)
 
-    def one(cell: Cell, own: Array, person: Person, x: Array, key: Array) -> Array:
-        standing = model.standing(params, params.beta[places], person)
-        scale = jnp.exp(standing.log_sd) if new else 1.0
+    def of_cell(cell: Cell, own: Array) -> tuple[Array, Array, Array]:
         found = model.cell_parameters(params, cell, own)
         steep = model.steepness(cell, model.predictors(params, cell, own))
-        eta = found.location + steep @ (standing.mean + scale * (factor @ x))
-        return model.response.sample(key, eta, found.aux)
+        return found.location, steep, found.aux
 
-    return jax.vmap(one)(cells, own, people, x, keys)
+    def of_person(person: Person, x: Array) -> Array:
+        standing = model.standing(params, params.beta[places], person)
+        scale = jnp.exp(standing.log_sd) if new else 1.0
+        return standing.mean + scale * (factor @ x)
+
+    location, steep, aux = jax.vmap(of_cell)(cells, own)
+    ability = jax.vmap(of_person)(people, x)
+
+    def one(c: Array, p: Array, key: Array) -> Array:
+        return model.response.sample(key, location[c] + steep[c] @ ability[p], aux[c])
+
+    return jax.vmap(one)(cell, person, keys)
 
 
 def _labelled(fit: Fit, y: Float[np.ndarray, " n"]) -> np.ndarray:

@@ -105,6 +105,7 @@ def cross_validate(
         over items or persons.
 
     Raises:
+        TypeError: if `door` is a fit.
         ValueError: for an unknown `by`, or fewer than two folds.
         DataError: for wide data, groups that vary within an item (or person) and, where items are
             held out, free items or items that everybody answered alike.
@@ -128,6 +129,11 @@ def cross_validate(
     """
     import pandas as pd
 
+    if isinstance(door, Fit):
+        raise TypeError(
+            "Pass the function that fits, the data and its formula, not a fit: "
+            "eirt.cross_validate(eirt.lltm, data, '~ ...')."
+        )
     if by not in UNITS:
         raise ValueError(f"No by={by!r}; there are 'item' and 'person'.{nearest(by, UNITS)}")
     if options.get("wide"):

@@ -35,12 +35,18 @@ def test_what_is_not_nested_is_not_tested(fits):
     assert nested_in(fits("lltm"), fits("nested_person"))
     # Laplace's log-likelihood is not comparable with quadrature's
     assert not nested_in(fits("lltm"), fits("laplace"))
+    assert "kind" not in table
+    table = eirt.compare(fits("lltm"), fits("laplace"))
+    assert table["kind"].tolist() == ["marginal", "Laplace"]
 
 
 def test_different_data_are_refused(va, fits):
     fewer = eirt.rasch(va[va["id"].astype(str) != "1"], **COLUMNS)
     with pytest.raises(eirt.DataError, match="different responses"):
         eirt.compare(fits("rasch"), fewer)
+    moved = va.assign(r2=np.roll(va["r2"].to_numpy(), 1000))  # as many, with the same total
+    with pytest.raises(eirt.DataError, match="different responses"):
+        eirt.compare(fits("lltm"), eirt.rasch(moved, **COLUMNS))
     with pytest.raises(ValueError, match="two fits"):
         eirt.compare(fits("rasch"))
 

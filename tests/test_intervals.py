@@ -9,7 +9,8 @@ import scipy.stats
 
 import eirt
 from eirt.profiles import find_root
-from eirt.refits import anchors_of
+from eirt.refits import anchors_of, on_design
+from eirt.samples import of_persons
 from tests.conftest import COLUMNS, FEATURES
 
 pytestmark = pytest.mark.usefixtures("quick_compilation")
@@ -91,6 +92,22 @@ def test_limits_that_cannot_be_had_are_refused(fits):
         fits("lltm_cml").profile("(Intercept)")
 
 
+def test_cells_that_nobody_is_left_in_change_nothing():
+    """With a predictor of its own for each response, resampled designs have fewer cells."""
+    rng = np.random.default_rng(5)
+    person, x = np.repeat(np.arange(60), 5), rng.normal(size=300)
+    ability = rng.normal(size=60)[person]
+    y = (rng.random(300) < 1 / (1 + np.exp(-ability - 0.5 * x))).astype(int)
+    fit = eirt.eirm(pd.DataFrame({"id": person, "x": x, "y": y}), "y ~ x + (1 | id)")
+    chosen = rng.integers(60, size=60)
+    fewer, whole = (of_persons(fit.design, chosen, keep_cells=kept) for kept in (False, True))
+    assert len(fewer.x) < len(whole.x) == 300
+    a, b = (on_design(fit, design, "again", fit.full) for design in (fewer, whole))
+    assert a.loglik == pytest.approx(b.loglik, abs=1e-8)
+    np.testing.assert_allclose(a.full, b.full, atol=1e-6)
+    np.testing.assert_allclose(a.vcov, b.vcov, atol=1e-6)
+
+
 # ---- simulation ------------------------------------------------------------------------------
 
 
@@ -106,6 +123,24 @@ def test_simulated_frames_are_like_the_data(fits, va):
     pd.testing.assert_frame_equal(features, va[features.columns].astype(str), check_like=True)
     several = fit.simulate(3, seed=1)
     assert several["simulation"].value_counts().tolist() == [len(va)] * 3
+
+
+def test_responses_are_drawn_from_given_parameters(fits, va):
+    fit = fits("nested")
+    given = {"mode[do]": -2.0, "btype[scold]": 0.0, "sd[item|(Intercept)]": 0.0}
+    frame = fit.simulate(8, seed=3, parameters=given)
+    again = eirt.lltm(
+        frame.assign(id=frame["id"].astype(str) + "." + frame["simulation"].astype(str)),
+        "~ btype + situ + mode",
+        **COLUMNS,
+    )
+    found = again.fixed.set_index("term")[["estimate", "se"]]
+    assert found.loc["mode[do]", "estimate"] == pytest.approx(-2.0, abs=0.1)
+    assert found.loc["btype[scold]", "estimate"] == pytest.approx(0.0, abs=0.1)
+    kept = fit.fixed.set_index("term").loc["situ[self]", "estimate"]
+    assert found.loc["situ[self]", "estimate"] == pytest.approx(kept, abs=0.1)
+    with pytest.raises(ValueError, match="Did you mean 'mode"):
+        fit.simulate(parameters={"mode[does]": 0.0})
 
 
 @pytest.mark.parametrize("name", ["lltm_person", "groups_rasch", "2pl"])

@@ -64,6 +64,18 @@ def test_effects_are_those_of_the_table(lltm):
     assert picture.figure.axes[0].child_axes[0].get_xlabel() == "Odds ratio"
 
 
+def test_many_effects_leave_room_between_odds():
+    rng = np.random.default_rng(0)
+    easiness = np.linspace(-4, 4, 45)
+    table = rng.random((200, 45)) < 1 / (1 + np.exp(-easiness - rng.normal(size=(200, 1))))
+    fit = eirt.rasch(pd.DataFrame(table.astype(int)).add_prefix("q"), wide=True)
+    panels = fit.plot("effects").figure.axes
+    assert len(panels) == 2
+    for axes in panels:
+        labels = [text.get_text() for text in axes.child_axes[0].get_xticklabels()]
+        assert set(labels) <= {"0.001", "0.01", "0.1", "1", "10", "100", "1000"}
+
+
 def test_only_logits_are_odds(fits):
     assert not fits("lltm_probit").plot("effects").figure.axes[0].child_axes
 

@@ -3,6 +3,7 @@
 import itertools
 
 import numpy as np
+import pandas as pd
 import pytest
 
 import eirt
@@ -129,6 +130,22 @@ def test_likelihood_mode_of_several_dimensions(fits):
     assert np.corrcoef(wide[both].iloc[:, 0], eap[both].iloc[:, 0])[0, 1] > 0.95
     with pytest.raises(ValueError, match="for one ability"):
         fit.persons("WLE")
+
+
+def test_what_is_infinite_on_each_dimension(fits, va):
+    """All right, or all wrong, on one dimension, whatever is known of the other."""
+    table = fits("2pl_2d").persons("ML").set_index(["id", "dimension"])
+    answers = va.assign(id=va["id"].astype(str), right=va["r2"] == "Y")
+    shares = answers.groupby(["id", "mode"], observed=True)["right"].mean()
+    shares = shares.reindex(table.index).to_numpy()
+    known = np.where(shares == 1, np.inf, np.where(shares == 0, -np.inf, 0.0))
+    here = table["ability"].where(np.isinf(table["ability"]), 0.0)
+    np.testing.assert_array_equal(here, known)
+    assert (table["se"].isna() == (known != 0)).all()
+    want = fits("2pl_2d").design.items[:2]
+    new = pd.DataFrame({"id": "a", "item": want, "r2": ["Y", "N"]})
+    alone = fits("2pl_2d").persons("ML", new=new)
+    assert alone["ability"].notna().sum() == 1  # of what nobody asked nothing is known
 
 
 @pytest.mark.parametrize("recipe", ["rasch", "2pl", "latreg_rasch", "2pl_2d", "lltm"])

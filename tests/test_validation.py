@@ -192,6 +192,8 @@ def test_refusals(small, va):
     def run(*args, door=eirt.lltm, data=small, **options):
         return eirt.cross_validate(door, data, *args, check=False, **options)
 
+    with pytest.raises(TypeError, match="the function that fits"):
+        run("~ x", door=eirt.lltm(small, "~ x", check=False))
     with pytest.raises(ValueError, match="Did you mean 'person'"):
         run("~ x", by="persons")
     with pytest.raises(ValueError, match="folds=25 must be between 2 and 24"):

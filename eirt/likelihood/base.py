@@ -185,8 +185,9 @@ class Objective(abc.ABC):
             ValueError: where the log-likelihood is no sum over persons, or its parts are not known.
         """
         raise ValueError(
-            "This likelihood has no scores of single persons; there are some with "
-            "likelihood=eirt.Quadrature() or eirt.Conditional()."
+            "This likelihood has no scores of single persons, which share random effects or are "
+            "not integrated by quadrature: see fit.bootstrap(kind='cluster'), or refit without "
+            "effects across persons by likelihood=eirt.Quadrature() or eirt.Conditional()."
         )
 
     def errors(self, psi: np.ndarray) -> dict[str, float]:

@@ -18,6 +18,7 @@ if TYPE_CHECKING:
 
 TICKS = np.array([0.001, 0.01, 0.1, 0.2, 0.5, 1, 2, 5, 10, 100, 1000])
 FINE = np.array([0.5, 0.7, 1, 1.5, 2])  # where effects are small
+CROWDED = 5.5  # logits, beyond which ticks at 1, 2 and 5 have no room beside other panels
 
 
 def effects(fit: Fit) -> Picture:
@@ -50,15 +51,18 @@ def effects(fit: Fit) -> Picture:
     unit = " (logits)" if odds else ""
     picture = draw_intervals(rows, label=f"Effect{unit}, with 95% interval", ordered=False)
     if odds:
-        for axes in picture.figure.axes:
-            _add_odds(axes)
+        panels = picture.figure.axes
+        for axes in panels:
+            _add_odds(axes, crowded=len(panels) > 1)
     return Picture(picture.figure, drawn)
 
 
-def _add_odds(axes: Axes) -> None:
-    """Read the axis as odds ratios above."""
+def _add_odds(axes: Axes, crowded: bool) -> None:
+    """Read the axis as odds ratios above: on narrow axes that reach far by powers of ten."""
     low, high = axes.get_xlim()
     ticks = FINE if high - low < 2 else TICKS
+    if crowded and high - low > CROWDED:
+        ticks = TICKS[np.isclose(np.log10(TICKS) % 1, 0)]
     ticks = ticks[(np.log(ticks) >= low) & (np.log(ticks) <= high)]
     above = axes.secondary_xaxis("top")
     above.set_xticks(np.log(ticks), [f"{tick:g}" for tick in ticks], fontsize=7)

@@ -212,6 +212,8 @@ def _label_items(axes: Axes, data: pd.DataFrame, width: float) -> None:
         bottom = max(data["lower"].iloc[columns].min(), low)
         top = min(data["upper"].iloc[columns].max(), high)
         above = high - top > bottom - low
+        if max(high - top, bottom - low) <= 0:  # its interval leaves the axis at both ends
+            continue
         axes.annotate(
             names[place],
             (place, top if above else bottom),

@@ -27,7 +27,7 @@ if TYPE_CHECKING:
     from jaxtyping import Array, Float
 
 NODES = {1: 31, 2: 15, 3: 9}  # of each dimension, around a person's mode
-FLAT = 1e-8  # information that tells nothing: the likelihood rises to its end
+LEAST = 1e-16  # information that variances are given by
 FARTHEST = 30.0  # in the predictor, where weighted likelihood estimates are sought
 STEPS = 100
 TOGETHER = 256  # persons whose estimates are found in step
@@ -113,15 +113,14 @@ def _posterior_mean(model: Model, one: Answers) -> Estimate:
 
 
 def _likelihood_mode(model: Model, one: Answers) -> Estimate:
-    """Return the maximum likelihood estimate of ONE person: infinite where there is no maximum."""
+    """Return the maximum likelihood estimate of ONE person.
+
+    Where the likelihood has no maximum x stays where it is flat, and variances are huge.
+    """
     x, information = mode(model, one, 0.0)
-    flat = jnp.diagonal(information) < FLAT
-    kept = jnp.where(flat[:, None] | flat[None, :], jnp.eye(len(x)), information)
-    covariance = cholesky_solve(cholesky(kept), jnp.eye(len(x)))
-    placed = jnp.any(one.cells.loading * one.present[:, None] != 0, axis=0)
-    far = jnp.where(placed, jnp.sign(x) * jnp.inf, jnp.nan)
-    infinite = jnp.where(flat[:, None] | flat[None, :], jnp.nan, covariance)
-    return Estimate(jnp.where(flat, far, x), infinite)
+    values, vectors = jnp.linalg.eigh(information)
+    spread = 1 / jnp.maximum(values, LEAST)
+    return Estimate(x, (vectors * spread) @ vectors.T)
 
 
 def expected_slopes(

@@ -22,6 +22,7 @@ if TYPE_CHECKING:
 Method = Literal["EAP", "MAP", "ML", "WLE", "EAPsum"]
 METHODS = ("EAP", "MAP", "ML", "WLE", "EAPsum")
 SHRUNKEN = ("EAP", "MAP", "EAPsum")
+FLAT = 1e3  # standard errors, in sd of ability, of estimates that are not finite
 
 
 @double_precision
@@ -117,7 +118,22 @@ def _scored(fit: Fit, method: Method, answers: Answers) -> Abilities:
     if method == "EAPsum":
         return Abilities(*posterior_of_sums(fit, answers), np.asarray(answers.mean))
     x, covariance = estimate(fit, method, answers)
-    return Abilities(answers.ability(x), answers.spread(covariance), np.asarray(answers.mean))
+    found = Abilities(answers.ability(x), answers.spread(covariance), np.asarray(answers.mean))
+    return _unbounded(found, answers) if method == "ML" else found
+
+
+def _unbounded(found: Abilities, answers: Answers) -> Abilities:
+    """Return likelihood estimates, infinite where responses rise or fall with ability for ever.
+
+    Abilities that no response of a person depends on have none.
+    """
+    scale, present = np.asarray(answers.scale), np.asarray(answers.present)
+    flat = found.se > FLAT * np.sqrt((scale**2).sum(axis=2))
+    loading = np.asarray(answers.cells.loading) * present[..., None] @ np.linalg.pinv(scale)
+    end = np.where(found.ability > found.predicted, np.inf, -np.inf)
+    end = np.where(np.any(np.abs(loading) > 1e-12, axis=1), end, np.nan)
+    ability, se = np.where(flat, end, found.ability), np.where(flat, np.nan, found.se)
+    return found._replace(ability=ability, se=se)
 
 
 def _posterior_means(fit: Fit) -> Abilities:
