@@ -5,7 +5,6 @@
 With a process and a port it fits its own part of the persons, otherwise all on four devices.
 """
 
-import functools
 import os
 import pathlib
 import pickle
@@ -54,11 +53,11 @@ def outcome(name, part, **options):
     frame, model, own = CASES[name]
     frame = data()[frame][part].reset_index(drop=True)
     fit = getattr(eirt, model)(frame, wide=True, **own, **options)
-    return {
+    sandwich = {"sandwich": fit.covariance("sandwich")} if name == "complete" else {}
+    return sandwich | {
         "loglik": fit.loglik,
         "estimates": fit.full,
         "vcov": fit.vcov.to_numpy(),
-        "sandwich": fit.covariance("sandwich").to_numpy(),
         "bic": fit.bic,
         "n": fit.items["n"].to_numpy(),
         "names": fit.names,
@@ -102,9 +101,9 @@ def refusals(part):
         other = frames["binary"][part].rename(columns={"a": "a" if first else "z"})
         few = frames["binary"][part]
         fit = eirt.rasch(few, wide=True, device="all")
-        for ability in (None, "~ age"):
-            call = functools.partial(eirt.rasch, same, wide=ITEMS[:4], ability=ability)
-            found[f"person, {ability}"] = refusal(functools.partial(call, device="all"))
+        found["person"] = refusal(lambda: eirt.rasch(same, wide=ITEMS[:4], device="all"))
+        listed = same.melt("id", ITEMS[:2] if first else ITEMS[2:4], "item", "resp")
+        found["person, listed"] = refusal(lambda: eirt.rasch(listed, device="all"))
         found["items"] = refusal(lambda: eirt.rasch(other, wide=True, device="all"))
         found["refit"] = refusal(lambda: fit.bootstrap(2))
         return found

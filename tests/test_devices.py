@@ -55,7 +55,7 @@ def _agree(found, one, case):
     assert found["summary"].splitlines()[:3] == one["summary"].splitlines()[:3]
     for what in ("loglik", "bic", "n"):
         np.testing.assert_allclose(found[what], one[what], err_msg=what, **EXACT)
-    for what in ("estimates", "vcov", "sandwich"):
+    for what in ("estimates", "vcov", "sandwich") if case == "complete" else ("estimates", "vcov"):
         np.testing.assert_allclose(found[what], one[what], err_msg=what, **_close(case))
 
 
@@ -75,6 +75,7 @@ def test_four_devices(devices, single, case):
     _same_persons(devices[case]["persons"], single[case]["persons"], case)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("case", CASES)
 def test_two_processes_with_their_own_persons(processes, single, case):
     whole = single[case]["persons"]
@@ -84,6 +85,7 @@ def test_two_processes_with_their_own_persons(processes, single, case):
     assert sum(len(found[case]["persons"]) for found in processes) == N
 
 
+@pytest.mark.slow
 def test_processes_find_the_same(processes):
     one, other = processes
     for case in CASES:
@@ -96,12 +98,13 @@ def test_what_does_not_spread_says_so(devices):
     assert said["conditional"].startswith("Conditional runs on one device, and 2 are asked for")
 
 
+@pytest.mark.slow
 def test_what_processes_must_agree_on(processes):
     for found in processes:
         said = found["refusals"]
-        for ability in (None, "~ age"):
-            assert "id p0, p1, p10, p11, p12 and 45 more has" in said[f"person, {ability}"]
-        assert "Process 1 has other columns than process 0 (a, z)" in said["items"]
+        assert "id p0, p1, p10, p11, p12 and 45 more has responses in several" in said["person"]
+        assert "id p0, p1, p2, p3, p4 and 45 more has" in said["person, listed"]
+        assert "Process 1 has other items than process 0 (a, z)" in said["items"]
         assert "runs in one process" in said["refit"]
 
 

@@ -61,7 +61,7 @@ print(table.iloc[:3, :5].to_string(index=False))
 # %%
 whole = pd.concat([pd.read_parquet(path) for path in sorted(folder.glob("*.parquet"))])
 single = eirt.two_pl(whole, wide=True, device="cpu")
-single.summary()
+print(repr(single))
 
 # %% [markdown]
 # A name that JAX does not know on this machine is an error that says what to install:

@@ -131,9 +131,9 @@ def sampled(who: Canonical, every: int, devices: Devices | None = None) -> Canon
     own = jax.tree.map(lambda leaf: np.asarray(leaf)[::every], by_person(who))
     there = np.ones(own["y"].shape) if own["present"] is None else own["present"]
     there = there * (own["weight"] > 0)[:, None]
-    counts = np.stack([there, there * (own["y"] != who.base)]).sum(axis=1)
-    every_one, others = counts if devices is None else devices.total(counts)
-    if np.any(np.minimum(others, every_one - others) < FEW):
+    counts = np.stack([np.sum(there * (own["y"] != who.base), axis=0), there.sum(axis=0)])
+    others, size = counts if devices is None else devices.total(counts)
+    if np.any(np.minimum(others, size - others) < FEW):
         return None
     return who._replace(**own | {"weight": own["weight"] * every})
 
