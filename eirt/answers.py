@@ -12,6 +12,7 @@ if TYPE_CHECKING:
     import pandas as pd
 
     from eirt.averages import Effects as Levels
+    from eirt.focus import ConditionalAIC
     from eirt.resampling import Bootstrap
     from eirt.results import Fit
     from eirt.simulation import Effects
@@ -112,6 +113,12 @@ class Answers:
         from eirt.averages import predict_intervals
 
         return predict_intervals(self._fit, new, effects, level)
+
+    def conditional_aic(self) -> ConditionalAIC:
+        """Return Akaike's criterion for the same persons and items; see `eirt.focus`."""
+        from eirt.focus import conditional_aic
+
+        return conditional_aic(self._fit)
 
     def save(self, path: str | os.PathLike[str]) -> None:
         """Write the fit to one file, which `eirt.load_fit` reads; see `eirt.saving.save`."""

@@ -189,3 +189,28 @@ def test_few_items_make_likelihood_ratios_large():
 def test_conditional_likelihoods_are_not_drawn_from(fits):
     with pytest.raises(eirt.DataError, match="no distribution to draw from"):
         eirt.compare(fits("lltm_cml"), fits("rasch_cml"), bootstrap=3)
+
+
+def test_the_conditional_criterion_counts_the_trace_of_the_hat_matrix():
+    """Vaida & Blanchard (2005) for a Gaussian random intercept, by dense matrices."""
+    rng = np.random.default_rng(0)
+    group, x = np.repeat(np.arange(30), 6), rng.normal(size=180)
+    y = 1 + 0.5 * x + 0.8 * rng.normal(size=30)[group] + 0.7 * rng.normal(size=180)
+    data = pd.DataFrame({"id": group, "x": x, "y": y})
+    fit = eirt.eirm(data, "y ~ x + (1 | id)", family=eirt.Gaussian())
+    found = fit.conditional_aic()
+    sd, s = fit.random["sd"].iloc[0], float(fit.response_parameters["estimate"].iloc[0])
+    c = np.column_stack([np.ones(180), x, group[:, None] == np.arange(30)])
+    penalty = np.diag(np.r_[0, 0, np.full(30, s**2 / sd**2)])
+    hat = c @ np.linalg.solve(c.T @ c + penalty, c.T)
+    residual = y - hat @ y
+    loglik = -90 * np.log(2 * np.pi * s**2) - residual @ residual / (2 * s**2)
+    assert found.edf == pytest.approx(np.trace(hat) + 1, abs=1e-6)  # and the residual sd
+    assert found.loglik == pytest.approx(loglik, abs=1e-6)
+    assert found.aic == pytest.approx(-2 * found.loglik + 2 * found.edf)
+
+
+def test_the_conditional_criterion_needs_random_effects(fits):
+    conditional = eirt.rasch(eirt.load("lsat7"), wide=True, likelihood=eirt.Conditional())
+    with pytest.raises(eirt.DataError, match="no random effects to condition on"):
+        conditional.conditional_aic()

@@ -42,7 +42,7 @@ ORDER = [
     "refits forecasts",
     "centering clustering difficulty few_items items posterior predictions new_items robust saving "
     "simulation variance",
-    "averages hypotheses lr_bootstrap plans sampling score_tests",
+    "averages focus hypotheses lr_bootstrap plans sampling score_tests",
     "inference",
     "rescaling",
     "assumptions densities scores",
