@@ -88,7 +88,7 @@ def draw(fit: Fit, key: Array, effects: Effects = "new") -> Float[np.ndarray, " 
     at = design.obs_cell, design.obs_person
     rows = [jax.tree.map(lambda leaf, at=at[0]: leaf[at], tree) for tree in (cells, own)]
     rows += [jax.tree.map(lambda leaf, at=at[1]: leaf[at], tree) for tree in (people, x)]
-    keys = jax.random.split(of_responses, design.n_obs)
+    keys = jax.random.split(of_responses, design.observations.n)
     places = jnp.asarray(design.person_columns)
     return np.asarray(_sample(model, effects == "new", jnp.asarray(fit.full), places, *rows, keys))
 
