@@ -62,6 +62,12 @@ def fit(
     Returns:
         The fit, with its certificate. A fit that did not converge warns.
     """
+    apart = design.devices is not None and design.devices.apart
+    if apart != (design.observations.everyone is not None):
+        raise ValueError(
+            "These are the persons of one of several processes alone: what refits models to other "
+            "persons, items or responses runs in one process, with all data."
+        )
     names = parameter_names(model, design)
     if likelihood is not None:
         anchors = likelihood.settle(model, design, anchors or {})
@@ -125,11 +131,6 @@ def _agreed(design: Design, full: np.ndarray, choice: Likelihood) -> tuple[np.nd
         )
     if not design.devices.apart:
         return full, choice
-    if design.observations.everyone is None:
-        raise ValueError(
-            "These are responses of one of several processes, made from its data alone: what "
-            "refits models to other persons, items or responses runs in one process."
-        )
     return gathered((full, choice))[0]  # alike but for rounding, where processors differ
 
 

@@ -130,7 +130,7 @@ def draw(
         u = jnp.asarray(fit.moments.others)
     cells, people = cell_data(design), person_data(design)
     own = u[cells.places] if u.size else jnp.zeros(cells.places.shape)
-    keys = jax.random.split(of_responses, design.n_obs)
+    keys = jax.random.split(of_responses, design.observations.n)
     places = jnp.asarray(design.person_columns)
     values = jnp.asarray(fit.full if full is None else full)
     at = jnp.asarray(design.obs_cell), jnp.asarray(design.obs_person)

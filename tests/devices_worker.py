@@ -120,7 +120,9 @@ def refusals(part):
 
 def main(folder, process=None, port=None):
     if process is None:
-        os.environ["XLA_FLAGS"] = "--xla_force_host_platform_device_count=4"
+        # on a busy machine devices may wait for each other longer than the 40 seconds of XLA
+        waiting = "--xla_cpu_collective_call_terminate_timeout_seconds=600"
+        os.environ["XLA_FLAGS"] = f"--xla_force_host_platform_device_count=4 {waiting}"
         part, name = slice(None), "devices"
     else:
         import jax
