@@ -546,7 +546,7 @@ def store(objective, dense, block):
     who = jax.device_put(incidence(objective.design, dense, size))
     objective.how = objective.how._replace(block=block, degree=0)
     if isinstance(objective, QuadratureObjective):
-        objective.who = who
+        objective.who, objective.group = who, slice(N_PERSONS)
     else:
         objective.inner = objective.inner._replace(who=who)
 
