@@ -56,8 +56,11 @@ def read_parquet(path: pathlib.Path) -> pd.DataFrame:
         raise DataError(f"The folder {str(path)!r} holds no Parquet files; check the path.")
     whole = pa.dataset.dataset(files, format="parquet")
     narrow = _narrowed(whole.schema, _ranges(files))
-    batches = (batch.cast(narrow) for batch in whole.to_batches(batch_size=ROWS))
-    return pa.Table.from_batches(batches, narrow).to_pandas(self_destruct=True)
+    few = {"batch_size": ROWS, "batch_readahead": 1, "fragment_readahead": 1}  # at full width
+    batches = (batch.cast(narrow) for batch in whole.to_batches(**few))
+    frame = pa.Table.from_batches(batches, narrow).to_pandas(self_destruct=True)
+    pa.default_memory_pool().release_unused()
+    return frame
 
 
 def _ranges(files: list[pathlib.Path]) -> dict[str, tuple[int, int] | None]:
