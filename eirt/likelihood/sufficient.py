@@ -66,7 +66,11 @@ def canonical_incidence(model: Model, design: Design) -> Canonical:
     # a byte a response where it is a small whole number
     table = np.append(design.row_y, base)
     small = table.astype(np.uint8) if 0 <= table.min() and table.max() < 2**8 else table
-    y = (small if np.array_equal(small, table) else table)[rows.T].T
+    table = small if np.array_equal(small, table) else table
+    y = np.full((n_cells, rounded_up(n)), base, table.dtype)  # padded at once: it may be large
+    for row, out in zip(rows.T, y, strict=True):
+        np.take(table, row, out=out[:n], mode="clip")
+    y = y.T
     person, group, weight = person_data(design), np.arange(n), np.ones(n)
     first, present = group, None
     if design.complete:
@@ -81,15 +85,16 @@ def canonical_incidence(model: Model, design: Design) -> Canonical:
         sums = [np.bincount(group, column) for column in values.T]
         return np.stack(sums, axis=1) / weight[:, None]
 
-    y, constant = mean(y), mean(constant[:, None])[:, 0]
-    more = rounded_up(len(y)) - len(y)
+    constant, more = mean(constant[:, None])[:, 0], rounded_up(len(weight)) - len(weight)
+    if len(weight) < n:
+        y = np.concatenate([mean(y[:n]), np.full((more, n_cells), base)])
 
     def padded(values: np.ndarray) -> np.ndarray:
         return np.concatenate([values, np.zeros((more, *values.shape[1:]), values.dtype)])
 
     return on_host(
         Canonical,
-        np.concatenate([y, np.full((more, n_cells), base, y.dtype)]),
+        y,
         None if present is None else padded(present),
         np.full(n_cells, base),
         padded(constant),
