@@ -6,14 +6,10 @@ p-values uniform, and do plausible values have the variance of ability? "Feature
 answer 24 items, whose easiness a feature explains in part; do intervals of its effect hold?
 """
 
-import argparse
-import sys
-import time
-
 import numpy as np
 import pandas as pd
 from scipy.stats import binomtest, kstest, norm
-from timing import machine, report, save
+from timing import machine, replicated, report, save, simulation_options
 
 PERSONS, ITEMS = 500, 10
 EASINESS = np.linspace(-1.5, 1.5, ITEMS)
@@ -140,33 +136,14 @@ def spread(variances):
     ]
 
 
-def replicated(study, n, seed):
-    """Return what a study finds in n simulated data sets, each with random numbers of its own."""
-    start, found = time.perf_counter(), []
-    for number, own in enumerate(np.random.SeedSequence(seed).spawn(n), 1):
-        found.append(study(np.random.default_rng(own)))
-        if number % 100 == 0:
-            seconds = time.perf_counter() - start
-            print(f"{study.__name__}: {number} of {n}, {seconds:.0f} s", file=sys.stderr)
-    return found
-
-
 def main():
-    parser = argparse.ArgumentParser(
-        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
-    )
-    parser.add_argument("--replicates", type=int, default=1000, help="of intervals; half of tests")
-    parser.add_argument("--seed", type=int, default=1948, help="of the random numbers")
-    parser.add_argument("--quick", action="store_true", help="60 replicates")
-    parser.add_argument("--json", metavar="FILE", help="write the results here as well")
-    arguments = parser.parse_args()
-    n = 60 if arguments.quick else arguments.replicates
-
+    asked = simulation_options(__doc__, 1948, "of intervals; half of tests")
+    n = asked.replicates
     about = machine()
     report("Machine", [{"what": name, "value": value} for name, value in about.items()])
-    ps, variances = zip(*replicated(tests_study, max(n // 2, 2), arguments.seed), strict=True)
-    items = sum(replicated(items_study, n, arguments.seed + 1), [])
-    features = sum(replicated(features_study, n, arguments.seed + 2), [])
+    ps, variances = zip(*replicated(tests_study, max(n // 2, 2), asked.seed), strict=True)
+    items = sum(replicated(items_study, n, asked.seed + 1), [])
+    features = sum(replicated(features_study, n, asked.seed + 2), [])
     tables = {
         "Coverage of 95% intervals": coverage(items, ITEMS) + coverage(features, 1),
         "P-values where the model holds": uniformity(ps),
@@ -174,7 +151,7 @@ def main():
     }
     for title, rows in tables.items():
         report(title, rows)
-    save(arguments.json, machine=about, replicates=n, seed=arguments.seed, tables=tables)
+    save(asked.json, machine=about, replicates=n, seed=asked.seed, tables=tables)
 
 
 if __name__ == "__main__":

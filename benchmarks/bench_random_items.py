@@ -5,14 +5,10 @@ Each replicate draws new persons and new items: abilities, features and item res
 residuals have sd 0.9, and brightness does nothing.
 """
 
-import argparse
-import sys
-import time
-
 import numpy as np
 import pandas as pd
 from scipy.stats import norm, t
-from timing import machine, report, save
+from timing import machine, replicated, report, save, simulation_options, timed
 
 PERSONS, ITEMS = 155, 36
 INTERCEPT = 0.5
@@ -138,26 +134,11 @@ def fixed_point(rows):
 
 
 def main():
-    parser = argparse.ArgumentParser(
-        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
-    )
-    parser.add_argument("--replicates", type=int, default=1000, help="data sets (default 1000)")
-    parser.add_argument("--seed", type=int, default=1973, help="of the random numbers")
-    parser.add_argument("--quick", action="store_true", help="60 replicates")
-    parser.add_argument("--json", metavar="FILE", help="write the results here as well")
-    arguments = parser.parse_args()
-    n = 60 if arguments.quick else arguments.replicates
-
+    asked = simulation_options(__doc__, 1973, "data sets")
+    n = asked.replicates
     about = machine()
     report("Machine", [{"what": name, "value": value} for name, value in about.items()])
-    start, found = time.perf_counter(), []
-    # a stream of random numbers per replicate: the first hundred are the same in every run
-    for number, seed in enumerate(np.random.SeedSequence(arguments.seed).spawn(n), 1):
-        found.append(replicate(np.random.default_rng(seed)))
-        if number % 100 == 0:
-            print(f"{number} of {n}, {time.perf_counter() - start:.0f} s", file=sys.stderr)
-    seconds = time.perf_counter() - start
-
+    found, taken = timed(lambda: replicated(replicate, n, asked.seed))
     effects, sds = (pd.concat(part) for part in zip(*found, strict=True))
     tables = {
         f"{NULL.capitalize()}, which does nothing: rejected at 5%": rejections(effects),
@@ -166,8 +147,8 @@ def main():
     }
     for title, rows in tables.items():
         report(title, fixed_point(rows))
-    print(f"\n{n} replicates of {PERSONS} x {ITEMS} in {seconds:.0f} s.")
-    save(arguments.json, machine=about, replicates=n, seed=arguments.seed, tables=tables)
+    print(f"\n{n} replicates of {PERSONS} x {ITEMS} in {taken.wall:.0f} s.")
+    save(asked.json, machine=about, replicates=n, seed=asked.seed, tables=tables)
 
 
 if __name__ == "__main__":

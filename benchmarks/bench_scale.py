@@ -61,6 +61,33 @@ FITS = {
     "LLTM": "eirt.lltm(table, '~ x1 + x2', features=features, wide=True)",
     "2PL": "eirt.two_pl(table, wide=True)",
 }
+SPARSE = """
+import json, resource, sys, time
+import numpy as np, pandas as pd, eirt
+n_persons, n_items, each = {persons}, {items}, {each}
+rng = np.random.default_rng(1)
+item = np.concatenate([rng.choice(n_items, each, replace=False) for _ in range(n_persons)])
+person = np.repeat(np.arange(n_persons), each)
+slope, location = rng.lognormal(0, 0.3, n_items), rng.normal(size=n_items)
+eta = slope[item] * (rng.normal(size=n_persons)[person] - location[item])
+names = [f"i{{k:05d}}" for k in range(n_items)]
+data = pd.DataFrame(dict(id=person, item=pd.Categorical.from_codes(item, names),
+                         resp=(rng.random(len(eta)) < 1 / (1 + np.exp(-eta))).astype(np.int8)))
+priors = dict(discrimination=eirt.LogNormal(0, 0.5))
+taken = []
+for _ in range(2):
+    start = time.perf_counter()
+    fit = eirt.two_pl(data, extreme="drop", priors=priors, progress=False)
+    fitted = time.perf_counter() - start
+    table = fit.items
+    taken.append((fitted, time.perf_counter() - start))
+scale = 2**20 if sys.platform == "darwin" else 2**10
+gap = table["easiness"] + (slope * location)[table["item"].str[1:].astype(int)]
+print(json.dumps(dict(
+    taken=taken, parameters=fit.n_params, converged=fit.converged, error=fit.quadrature_error,
+    covered=float((abs(gap / table["se"]) < 1.96).mean()),
+    peak=resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / scale)))
+"""
 PARQUET = """
 import json, resource, sys, time
 resource.setrlimit(resource.RLIMIT_DATA, ({cap}, {cap}))
@@ -161,6 +188,27 @@ def streamed(folder, n_persons):
     }
 
 
+def sparse(folder, n_persons, n_items, each):
+    """Return a row: persons who answered a few of many items, a prior on discriminations."""
+    text = SPARSE.format(persons=n_persons, items=n_items, each=each)
+    with tempfile.TemporaryDirectory() as cache:
+        found = json.loads(run(script(folder, text), EIRT_CACHE_DIR=cache).out.splitlines()[-1])
+    first, warm = found["taken"]
+    return {
+        "persons": n_persons,
+        "items": n_items,
+        "responses": n_persons * each,
+        "parameters": found["parameters"],
+        "first, cold cache": first[0],
+        "warm": warm[0],
+        "with standard errors": warm[1],
+        "peak MiB": found["peak"],
+        "covered, %": 100 * found["covered"],
+        "converged": found["converged"],
+        "quadrature error": f"{found['error']:.0e}",
+    }
+
+
 def small(folder, name, n_persons, n_items, repeats=3):
     """Return a row: a whole process from CSV to the table of items, in CPU seconds."""
     file = Path(folder, f"small{n_persons}.csv")
@@ -208,6 +256,8 @@ def main():
         n = largest // 20
         items = (20, 50) if asked.quick else (20, 50, 100, 200, 500)
         results["Time against items"] = [fitted(folder, "2PL", n, size) for size in items]
+        size = (400, 3000, 300) if asked.quick else (3000, 20_000, 633)
+        results["Few answers to each of many items"] = [sparse(folder, *size)]
         if asked.parquet:
             results["Parquet in capped memory"] = [streamed(folder, 10 * largest)]
         sizes = [(1000, 30)]

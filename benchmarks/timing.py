@@ -1,5 +1,6 @@
 """What every benchmark shares: timings, child processes, the machine, tables."""
 
+import argparse
 import importlib.metadata
 import json
 import math
@@ -52,6 +53,42 @@ def rounds(tasks: Mapping[Key, Callable[[], T]], repeats: int) -> dict[Key, list
         for key, task in tasks.items():
             results[key].append(task())
     return results
+
+
+def simulation_options(description: str, seed: int, of: str) -> argparse.Namespace:
+    """Read the options of a simulation study from the command line.
+
+    Args:
+        description: what it is about.
+        seed: by default.
+        of: what there are so many replicates of.
+    """
+    parser = argparse.ArgumentParser(
+        description=description, formatter_class=argparse.RawDescriptionHelpFormatter
+    )
+    parser.add_argument("--replicates", type=int, default=1000, help=of)
+    parser.add_argument("--seed", type=int, default=seed, help="of the random numbers")
+    parser.add_argument("--quick", action="store_true", help="60 replicates")
+    parser.add_argument("--json", metavar="FILE", help="write the results here as well")
+    asked = parser.parse_args()
+    asked.replicates = 60 if asked.quick else asked.replicates
+    return asked
+
+
+def replicated(study: Callable[[Any], T], n: int, seed: int) -> list[T]:
+    """Return what a study finds in n simulated data sets, each with random numbers of its own.
+
+    The first of them are the same however many there are.
+    """
+    import numpy as np
+
+    start, found = time.perf_counter(), []
+    for number, own in enumerate(np.random.SeedSequence(seed).spawn(n), 1):
+        found.append(study(np.random.default_rng(own)))
+        if number % 100 == 0:
+            seconds = time.perf_counter() - start
+            print(f"{study.__name__}: {number} of {n}, {seconds:.0f} s", file=sys.stderr)
+    return found
 
 
 def medians(samples: Sequence[Any]) -> Any:

@@ -14,14 +14,14 @@ from eirt._math import spread
 from eirt.clustering import patterns
 from eirt.errors import DataError
 from eirt.links import Link
-from eirt.predictions import Rows, levels_at, mean_at, rows_at, spread_at
+from eirt.predictions import Rows, levels_at, mean_at, rows_at, slopes_at, spread_at
 from eirt.responses import Bernoulli
 from eirt.results import Fit
-from eirt.tables import LEVEL, difference, quantile
+from eirt.tables import LEVEL, difference, quantile, require_abilities
 
 if TYPE_CHECKING:
     import pandas as pd
-    from jaxtyping import Array, Float
+    from jaxtyping import Float
 
 Effects = Literal["conditional", "average", "zero"]
 SCALES = ("logit", "odds", "probability")
@@ -103,11 +103,7 @@ def _link(fit: Fit, name: str) -> Link:
             f"{type(response).__name__}; fit.predict(..., effects='average') averages means and "
             "probabilities of categories."
         )
-    if fit.likelihood.conditional:
-        raise DataError(
-            f"{fit.name} is conditional on scores: abilities have no distribution to average "
-            "over; refit without likelihood=eirt.Conditional()."
-        )
+    require_abilities(fit, "distribution to average over")
     return response.distribution
 
 
@@ -200,12 +196,7 @@ def predict_intervals(
 def _posterior_variance(fit: Fit, new: Any) -> Float[np.ndarray, " n"]:
     """Return the variance of the predictor given the parameters."""
     rows, moments = rows_at(fit, new, grouped=True), fit.moments
-
-    def predictor(own: Array, effects: Array) -> Array:
-        at = rows._replace(own=own, effects=effects)
-        return jnp.sum(spread_at(fit, at, True)[0].location)
-
-    by_own, by_effects = jax.grad(predictor, (0, 1))(rows.own, rows.effects)
+    by_own, by_effects = slopes_at(fit, rows)
     person, places = np.full(len(by_own), -1), [np.zeros((len(by_own), 0), int)]
     for term, level in zip(fit.design.terms, levels_at(fit, new), strict=True):
         if term.local:

@@ -9,6 +9,7 @@ import numpy as np
 
 from eirt.factors import combine, constant_within, first_of, hashed
 from eirt.formula import summands, variables
+from eirt.indicators import Indicators
 from eirt.matrices import clean_name
 from eirt.parts import Part
 from eirt.terms import Explained, Term, build_terms, place_of, term_columns, whole
@@ -74,13 +75,15 @@ def columns_of(
 
 
 def person_columns_of(
-    x: np.ndarray, cell: np.ndarray, person: np.ndarray, terms: tuple[Term, ...]
+    x: np.ndarray | Indicators, cell: np.ndarray, person: np.ndarray, terms: tuple[Term, ...]
 ) -> np.ndarray:
     """Return the columns that describe persons, where effects of persons can take them over."""
     import pandas as pd
 
     if not whole([term for term in terms if term.local]):
         return np.zeros(0, int)
+    if isinstance(x, Indicators):
+        return np.arange(x.size if constant_within(x.place[cell], person) else 0)
     columns = np.flatnonzero(np.ptp(x, axis=0) > 0)
     # most columns describe items: a few responses show it
     for some in (slice(0, 1000), slice(None)):
@@ -90,14 +93,19 @@ def person_columns_of(
 
 
 def merged_cells(
-    tables: list[np.ndarray], terms: tuple[Term, ...], parts: tuple[Part, ...], item: np.ndarray
+    tables: list[np.ndarray | Indicators],
+    terms: tuple[Term, ...],
+    parts: tuple[Part, ...],
+    item: np.ndarray,
 ) -> np.ndarray:
     """Return one integer per distinct combination of rows of tables, terms and item."""
     import pandas as pd
 
     indices = [term.index for term in terms if term.index is not None]
     every = [*tables, *(term.z for term in terms), *(p.x for p in parts if not p.of_persons)]
-    columns = [item, *indices, *(column for table in every for column in table.T)]
+    columns = [item, *indices]
+    for table in every:
+        columns += [table.place] if isinstance(table, Indicators) else list(table.T)
     return combine(pd.DataFrame(dict(enumerate(columns))), range(len(columns)))
 
 

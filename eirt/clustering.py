@@ -19,7 +19,7 @@ from eirt.likelihood.incidence import person_data
 from eirt.model import Cell, Model, Person, cell_data
 from eirt.responses import Gaussian
 from eirt.results import Fit
-from eirt.tables import LEVEL, quantile
+from eirt.tables import LEVEL, quantile, require_abilities
 from eirt.terms import Term
 
 if TYPE_CHECKING:
@@ -74,17 +74,15 @@ def _variances(
         gamma = params.beta[np.asarray(moved, int)]
 
         def one(cell: Cell, person: Person) -> tuple[jax.Array, jax.Array]:
-            predictors = model.predictors(params, cell, jnp.zeros(cell.places.shape))
-            steep = model.steepness(cell, predictors)
+            here = model.on_ability(params, cell, jnp.zeros(cell.places.shape))
             standing = model.standing(params, gamma, person)
-            by_persons, start, shares = steep * jnp.exp(standing.log_sd), 0, []
+            by_persons, start, shares = here.loading * jnp.exp(standing.log_sd), 0, []
             for effect, theta, z in zip(model.effects, params.theta, cell.z, strict=True):
                 q = effect.covariance.dimension
                 if effect.local:
                     z, start = by_persons[start : start + q], start + q
                 shares.append(jnp.sum((z @ effect.covariance.factor(theta)) ** 2))
-            location = model.cell_parameters(params, cell, jnp.zeros(cell.places.shape)).location
-            return jnp.stack(shares), location + steep @ standing.mean
+            return jnp.stack(shares), here.location + here.loading @ standing.mean
 
         shares, eta = jax.vmap(one)(cells, people)
         return Variances(weight @ shares, weight @ (eta - weight @ eta) ** 2)
@@ -99,11 +97,7 @@ def variances(fit: Fit) -> tuple[Variances, Variances]:
     Raises:
         DataError: where abilities have no distribution, or effects move more than easiness.
     """
-    if fit.likelihood.conditional:
-        raise DataError(
-            f"{fit.name} is conditional on scores: abilities have no variance; refit without "
-            "likelihood=eirt.Conditional()."
-        )
+    require_abilities(fit, "variance")
     others = [t for e in fit.model.effects if not e.local for t in e.targets if t != EASINESS]
     if others:
         raise DataError(

@@ -45,10 +45,10 @@ def _components(block: Covariance, theta: jax.Array) -> jax.Array:
     return jnp.concatenate([sd, (covariance / jnp.outer(sd, sd)).ravel()])
 
 
-@with_jacobian
-def _constrained(response: Response, raw: jax.Array) -> jax.Array:
-    """Return the constrained extra parameters of each set."""
-    return jax.vmap(response.constrain)(raw.reshape(-1, response.n_aux)).ravel()
+@compiled(0)
+def _constrained(response: Response, raw: jax.Array) -> tuple[jax.Array, jax.Array]:
+    """Return the constrained extra parameters of each set, and their derivatives."""
+    return jax.vmap(response.constrain)(raw), jax.vmap(jax.jacfwd(response.constrain))(raw)
 
 
 def thetas(fit: Fit) -> list[np.ndarray]:
@@ -62,14 +62,13 @@ def variance_components(fit: Fit) -> list[tuple]:
     """Return a row per standard deviation and per correlation, with delta-method errors."""
     if fit.likelihood.conditional:  # nothing is assumed of abilities
         return []
-    vcov = fit.vcov.to_numpy()
     rows = []
     for effect, term, places in zip(fit.model.effects, fit.design.terms, thetas(fit), strict=True):
         block = effect.covariance.block
         q = block.dimension
         names = term.effects if q == len(term.effects) else ("(Intercept)",) * q
         found, jacobian = map(np.asarray, _components(block, fit.full[places]))
-        variance = spread(jacobian, vcov[np.ix_(places, places)])
+        variance = spread(jacobian, fit.covariance_of(places[None])[0])
         se = np.sqrt(np.maximum(variance, 0.0))
         sd, correlation = found[:q], found[q:].reshape(q, q)
         for a in range(q):
@@ -93,10 +92,10 @@ def response_parameters(fit: Fit) -> list[tuple]:
     size = n_sets * response.n_aux
     if size == 0:
         return []
-
-    values, jacobian = map(np.asarray, _constrained(response, fit.full[-size:]))
-    vcov = fit.vcov.to_numpy()[-size:, -size:]
-    se = np.sqrt(spread(jacobian, vcov))
+    places = len(fit.full) - size + np.arange(size).reshape(n_sets, -1)
+    values, jacobian = map(np.asarray, _constrained(response, fit.full[places]))
+    variance = np.einsum("sij,sjk,sik->si", jacobian, fit.covariance_of(places), jacobian)
+    values, se = values.ravel(), np.sqrt(variance).ravel()
     labels = [f"{item}: " for item in fit.design.items] if fit.model.aux_by_item else [""]
     names = [label + name for label in labels for name in response.aux_names]
     sets = answers(fit.design, fit.model.aux_by_item)

@@ -15,7 +15,7 @@ import numpy as np
 from eirt._compiled import compiled
 from eirt._config import double_precision
 from eirt._math import spread
-from eirt.errors import listing, nearest
+from eirt.errors import DataError, listing, nearest
 from eirt.model import Model
 from eirt.responses import Response
 from eirt.results import Fit
@@ -158,21 +158,18 @@ def difficulty(fit: Fit, identification: str | None = None, scale: str = "model"
     n = len(names)
     several = found.thresholds.shape[1] > 0
     item, step = np.nonzero(found.thresholds < FARTHEST) if several else (np.arange(n), None)
-    sd, sd_derivative = _ability_sd(fit)
-    # sd and items covary through the parameters: append the sd as one more quantity
-    size = len(found.covariance)
-    joint = np.zeros((size + 1, size + 1))
-    joint[:-1, :-1] = found.covariance
-    joint[-1, -1] = sd_derivative @ fit.free_covariance @ sd_derivative
-    joint[-1, :-1] = joint[:-1, -1] = found.derivative @ fit.free_covariance @ sd_derivative
-    parts = [found.easiness, found.slope, found.aux.ravel(), np.array([sd])]
-    own = np.flatnonzero([str(name) == identification for name in names[item]])
-    origin = identification if identification in ORIGINS else "item"
-    flat = jnp.asarray(np.concatenate(parts))
-    values, jacobian = map(
-        np.asarray, _mapped(fit.model.response, origin, scale, flat, item, step, own)
-    )
-    se = np.sqrt(np.maximum(spread(jacobian, joint), 0.0))
+    if found.covariance is None:
+        if (identification, scale) != ("ability", "model"):
+            raise DataError(
+                f"{fit.name} has too many items for a table of their covariance: difficulties have "
+                "standard errors on the scale of the model alone, identification='ability' and "
+                "scale='model'."
+            )
+        values, se = _of_single_items(fit, item, step)
+    else:
+        own = np.flatnonzero([str(name) == identification for name in names[item]])
+        origin = identification if identification in ORIGINS else "item"
+        values, se = _of_all_items(fit, origin, scale, item, step, own)
     rows = len(item)
     table = wald(values[:rows], se[:rows]).rename(columns={"estimate": "difficulty"})
     table.insert(0, "item", names[item])
@@ -183,6 +180,56 @@ def difficulty(fit: Fit, identification: str | None = None, scale: str = "model"
     table.attrs = {"ability_mean": float(values[-2]), "ability_sd": float(values[-1]),
                    "ability_sd_se": float(se[-1])}  # fmt: skip
     return table
+
+
+def _of_all_items(
+    fit: Fit, origin: str, scale: str, item: np.ndarray, step: np.ndarray | None, own: np.ndarray
+) -> tuple[np.ndarray, np.ndarray]:
+    """Return what `_mapped` does, and its standard errors."""
+    found, (sd, sd_derivative) = fit.item_parameters, _ability_sd(fit)
+    assert found.covariance is not None and found.derivative is not None
+    # sd and items covary through the parameters: append the sd as one more quantity
+    size = len(found.covariance)
+    joint = np.zeros((size + 1, size + 1))
+    joint[:-1, :-1] = found.covariance
+    joint[-1, -1] = sd_derivative @ fit.free_covariance @ sd_derivative
+    joint[-1, :-1] = joint[:-1, -1] = found.derivative @ fit.free_covariance @ sd_derivative
+    parts = [found.easiness, found.slope, found.aux.ravel(), np.array([sd])]
+    flat = jnp.asarray(np.concatenate(parts))
+    mapped = _mapped(fit.model.response, origin, scale, flat, item, step, own)
+    values, jacobian = (np.asarray(part) for part in mapped)
+    return values, np.sqrt(np.maximum(spread(jacobian, joint), 0.0))
+
+
+def _of_single_items(
+    fit: Fit, item: np.ndarray, step: np.ndarray | None
+) -> tuple[np.ndarray, np.ndarray]:
+    """Return the same on the model's own scale, where items need not know of each other."""
+    found = fit.item_parameters
+    parts = [found.easiness[:, None], found.slope[:, None], found.aux]
+    rows = jnp.asarray(np.concatenate(parts, axis=1)[item])
+    value, slope = (np.asarray(part) for part in _each(fit.model.response, rows, step))
+    blocks = found.blocks[item]
+    variance = np.einsum("ri,rij,rj->r", slope, blocks, slope)
+    sd, derivative = _scale(fit.model, jnp.asarray(fit.full))
+    places = np.flatnonzero(np.asarray(derivative))
+    moved = np.asarray(derivative)[places]
+    of_sd = moved @ fit.covariance_of(places[None])[0] @ moved
+    values = np.concatenate([value, found.slope[item], [0.0, float(sd)]])
+    return values, np.sqrt(np.concatenate([variance, blocks[:, 1, 1], [0.0, of_sd]]))
+
+
+@compiled(0)
+def _each(
+    response: Response, rows: Float[Array, "rows q"], step: Int[Array, " rows"] | None
+) -> tuple[Array, Array]:
+    """Return the difficulty of each row, an item and a threshold, and its derivatives."""
+
+    def one(own: Array, step: Array | None) -> Array:
+        easiness = own[0] if step is None else own[0] - response.thresholds(own[2:])[step]
+        return -easiness / own[1]
+
+    return jax.vmap(jax.value_and_grad(one), (0, None if step is None else 0))(rows, step)
 
 
 def ability_origin(fit: Fit) -> float:

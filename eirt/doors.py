@@ -9,8 +9,8 @@ from typing import TYPE_CHECKING, Any, Literal, TypedDict
 from eirt import frames
 from eirt._compiled import expect
 from eirt.assumptions import assume
+from eirt.building import build
 from eirt.checks import checked
-from eirt.design import build
 from eirt.devices import chosen, on
 from eirt.effects import STEEP, Linear, LogLinear, Slope, Unit
 from eirt.errors import DataError, FormulaError
@@ -115,12 +115,9 @@ def fit_items(
     options: Options,
 ) -> Fit:
     """Fit a model with a free easiness per item."""
-    frame, table = frames.to_pandas(data), None
+    frame = frames.to_pandas(data)
     numbered = bool(wide) and person not in frame.columns  # a row a person: nobody answers twice
-    if wide:
-        covariates = about_persons(ability, options)
-        devices = chosen(options.get("device"))
-        frame, table = from_wide(frame, wide, covariates, person, item, response, devices)
+    frame, table = opened(frame, wide, person, item, response, ability, options)
     frames.require_columns(frame, [person, item, response], "persons, items and responses")
     asked = Formula(None, f"0 + `{item}`", ())
     return fit_terms(
@@ -136,6 +133,22 @@ def fit_items(
         free_items=True,
         table=table,
     )
+
+
+def opened(
+    frame: pd.DataFrame,
+    wide: bool | Sequence[str],
+    person: str,
+    item: str,
+    response: str,
+    ability: str | None,
+    options: Options,
+) -> tuple[pd.DataFrame, Wide | None]:
+    """Return one row a response; of persons x items the rows that make cells, and a table of it."""
+    if not wide:
+        return frame, None
+    devices = chosen(options.get("device"))
+    return from_wide(frame, wide, about_persons(ability, options), person, item, response, devices)
 
 
 def about_persons(ability: str | None, options: Options) -> list[str]:

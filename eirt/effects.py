@@ -13,6 +13,7 @@ import jax.numpy as jnp
 import numpy as np
 
 from eirt.covariances import Covariance
+from eirt.indicators import Indicators, least_squares
 
 if TYPE_CHECKING:
     from jaxtyping import Array, Float
@@ -49,7 +50,7 @@ class Slope(abc.ABC):
         """Return the slope."""
 
     @abc.abstractmethod
-    def start(self, x: Float[np.ndarray, "C k"], steepness: Float[np.ndarray, " C"]) -> np.ndarray:
+    def start(self, x: np.ndarray | Indicators, steepness: Float[np.ndarray, " C"]) -> np.ndarray:
         """Return coefficients of x that make slopes about as steep as that."""
 
 
@@ -66,7 +67,7 @@ class Unit(Slope):
     def at(self, predictor: Float[Array, ""]) -> Float[Array, ""]:
         return jnp.ones_like(predictor)
 
-    def start(self, x: Float[np.ndarray, "C k"], steepness: Float[np.ndarray, " C"]) -> np.ndarray:
+    def start(self, x: np.ndarray | Indicators, steepness: Float[np.ndarray, " C"]) -> np.ndarray:
         return np.zeros(x.shape[1])
 
 
@@ -81,8 +82,9 @@ class Linear(Slope):
     def at(self, predictor: Float[Array, ""]) -> Float[Array, ""]:
         return predictor
 
-    def start(self, x: Float[np.ndarray, "C k"], steepness: Float[np.ndarray, " C"]) -> np.ndarray:
-        return np.linalg.lstsq(x, np.any(x != 0, axis=1) * steepness, rcond=None)[0]
+    def start(self, x: np.ndarray | Indicators, steepness: Float[np.ndarray, " C"]) -> np.ndarray:
+        some = 1.0 if isinstance(x, Indicators) else np.any(x != 0, axis=1)
+        return least_squares(x, some * steepness)
 
 
 @dataclass(frozen=True)
@@ -96,8 +98,8 @@ class LogLinear(Slope):
     def at(self, predictor: Float[Array, ""]) -> Float[Array, ""]:
         return jnp.exp(predictor)
 
-    def start(self, x: Float[np.ndarray, "C k"], steepness: Float[np.ndarray, " C"]) -> np.ndarray:
-        return np.linalg.lstsq(x, np.log(np.maximum(steepness, LEAST_START)), rcond=None)[0]
+    def start(self, x: np.ndarray | Indicators, steepness: Float[np.ndarray, " C"]) -> np.ndarray:
+        return least_squares(x, np.log(np.maximum(steepness, LEAST_START)))
 
 
 SLOPES: tuple[type[Slope], ...] = (Unit, Linear, LogLinear)

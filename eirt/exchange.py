@@ -142,7 +142,9 @@ def _everyone(design: Design, answers: Observations) -> Everyone:
         longest=int(answers.lengths.max()),
         aligned=design.aligned,
         person_x=design.person_x.mean(axis=0),
-        parts=tuple(p.x.mean(axis=0) if p.of_persons else np.zeros(0) for p in design.parts),
+        parts=tuple(
+            np.asarray(p.x).mean(axis=0) if p.of_persons else np.zeros(0) for p in design.parts
+        ),
     )
 
 

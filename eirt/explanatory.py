@@ -6,12 +6,11 @@ from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Any, Literal, Unpack
 
 from eirt import frames
-from eirt.devices import chosen
 from eirt.doors import (
     Options,
-    about_persons,
     explain_terms,
     fit_terms,
+    opened,
     steepness,
     with_persons,
 )
@@ -27,7 +26,6 @@ from eirt.formula import (
 )
 from eirt.results import Fit
 from eirt.terms import Explained
-from eirt.wide import from_wide
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -226,11 +224,8 @@ def mirt(
     >>> fit.random["term"].tolist()
     ['early', 'late', 'early ~ late']
     """
-    frame, table = frames.to_pandas(data), None
-    if wide:
-        covariates = about_persons(ability, options)
-        devices = chosen(options.get("device"))
-        frame, table = from_wide(frame, wide, covariates, person, item, response, devices)
+    frame = frames.to_pandas(data)
+    frame, table = opened(frame, wide, person, item, response, ability, options)
     frames.require_columns(frame, [person, item, response], "persons, items and responses")
     frame = _with_dimensions(frame, dimensions, item)
     names = [str(name) for name in dimensions]

@@ -6,6 +6,8 @@ import numpy as np
 
 from eirt.design import Design
 from eirt.errors import FormulaError
+from eirt.factors import constant_within
+from eirt.indicators import Indicators
 from eirt.responses import Response
 from eirt.terms import Explained
 
@@ -42,6 +44,8 @@ def answers(
 def holds_level(design: Design, by_item: bool) -> bool:
     """Return whether columns of easiness can move all cells alike, or those of each item."""
     group = design.cell_item if by_item else np.zeros(len(design.x), int)
+    if isinstance(design.x, Indicators):
+        return constant_within(group, design.x.place)
     each = (group[:, None] == np.unique(group)).astype(float)
     residual = each - design.x @ np.linalg.lstsq(design.x, each, rcond=None)[0]
     return bool(np.abs(residual).max() < 1e-8)

@@ -10,9 +10,11 @@ from eirt._config import calm_linear_algebra, double_precision
 from eirt._math import inverse
 from eirt.certificate import Certificate
 from eirt.covariances import Standard
+from eirt.defaults import default_likelihood
 from eirt.design import Design
 from eirt.devices import gathered
 from eirt.effects import Linear, Target
+from eirt.information import reflected, smallest_eigenvalue
 from eirt.likelihood import Likelihood, Prior
 from eirt.likelihood.base import Precision
 from eirt.likelihood.prior import penalise
@@ -21,7 +23,7 @@ from eirt.optimisers import Newton, Optimiser, QuasiNewton, Solution
 from eirt.progress import Progress
 from eirt.restrictions import restrict
 from eirt.results import Fit
-from eirt.starts import default_likelihood, start_values
+from eirt.starts import start_values
 from eirt.steps import newton_step, scaled_gradient
 
 GRID_TOLERANCE = 1e-3  # quadrature error beyond which the grid is refined
@@ -79,7 +81,7 @@ def fit(
         full, choice = _agreed(design, full, choice)
     objective = penalise(choice.bind(model, design, restriction), names, priors)
     objective.precision = precision
-    psi = restriction.free(full)
+    psi = objective.started(restriction.free(full))
     chosen = optimiser or (Newton() if objective.exact_information else QuasiNewton())
     report = Progress(progress, name)
     size = max(len(names), global_offsets(design)[-1])
@@ -114,7 +116,7 @@ def fit(
         restriction=restriction,
         names=names,
         psi=signs * solution.psi,
-        information=signs[:, None] * solution.terms.information * signs,
+        information=reflected(solution.terms.information, signs),
         loglik=solution.terms.value - objective.penalty(solution.psi),
         certificate=_certificate(solution._replace(iterations=iterations), model, errors, design),
     ).warn()
@@ -177,17 +179,10 @@ def _certificate(
 ) -> Certificate:
     terms = solution.terms
     _, decrement = newton_step(terms)
-    scale = np.sqrt(np.maximum(np.diagonal(terms.information), 1e-300))
-    finite = bool(np.all(np.isfinite(terms.information)))
-    smallest = (
-        float(np.linalg.eigvalsh(terms.information / np.outer(scale, scale)).min(initial=1.0))
-        if finite
-        else float("nan")
-    )
     return Certificate(
         gradient=scaled_gradient(terms, design.n_obs),
         decrement=decrement,
-        smallest_eigenvalue=smallest,
+        smallest_eigenvalue=smallest_eigenvalue(terms.information),
         iterations=solution.iterations,
         interrupted=solution.interrupted,
         quadrature_error=errors.get("quadrature"),

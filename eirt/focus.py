@@ -10,7 +10,7 @@ import numpy as np
 
 from eirt._config import double_precision
 from eirt.errors import DataError
-from eirt.predictions import Rows, levels_at, rows_at, spread_at
+from eirt.predictions import Rows, levels_at, rows_at, slopes_at, spread_at
 from eirt.results import Fit
 
 if TYPE_CHECKING:
@@ -114,11 +114,7 @@ def _of_effects(fit: Fit, rows: Rows) -> scipy.sparse.csr_array:
     """Return the derivatives of the predictor in the spherical effects, responses x effects."""
     import scipy.sparse
 
-    def total(own: jax.Array, effects: jax.Array) -> jax.Array:
-        there = rows._replace(own=own, effects=effects)
-        return jnp.sum(spread_at(fit, there, conditional=True)[0].location)
-
-    slopes = [np.asarray(part) for part in jax.grad(total, (0, 1))(rows.own, rows.effects)]
+    slopes = [np.asarray(part) for part in slopes_at(fit, rows)]
     blocks, seen = [], [0, 0]
     for term, level in zip(fit.design.terms, levels_at(fit, None), strict=True):
         q, local = len(term.effects), int(term.local)

@@ -39,12 +39,12 @@ def items(fit: Fit) -> pd.DataFrame:
         easiness, se = easiness_of_local(fit)
     else:
         found = fit.item_parameters
-        easiness, se = found.easiness, np.sqrt(np.diagonal(found.covariance))
-    counts, sums = _totals(design)
+        easiness, se = found.easiness, np.sqrt(np.einsum("iqq->qi", found.blocks)).ravel()
+    counts = _lengths(design)
     table = {
         "item": design.items,
         "n": counts.astype(int),
-        "mean": sums / counts,
+        "mean": design.item_totals / counts,
         "easiness": easiness,
         "se": se[:n],
     }
@@ -53,14 +53,11 @@ def items(fit: Fit) -> pd.DataFrame:
     return pd.DataFrame(table)
 
 
-def _totals(design: Design) -> tuple[Float[np.ndarray, " I"], Float[np.ndarray, " I"]]:
-    """Return how many responses each item got, and their sum."""
-    answers = design.observations
+def _lengths(design: Design) -> Float[np.ndarray, " I"]:
+    """Return how many responses each item got."""
     if design.items_first:
-        return answers.lengths, design.person_totals
-    weights = answers.counts, answers.counts * design.row_y
-    n, sums = (np.bincount(design.row_item, w, len(design.items)) for w in weights)
-    return n, sums
+        return design.observations.lengths
+    return np.bincount(design.row_item, design.observations.counts, len(design.items))
 
 
 @double_precision

@@ -11,12 +11,17 @@ import numpy as np
 
 from eirt._imports import no_collection
 from eirt.errors import DataError, FormulaError, listing
+from eirt.factors import pruned
+from eirt.indicators import Indicators
 
 if TYPE_CHECKING:
     import pandas as pd
+    from jaxtyping import Int
 
+MANY = 1000  # columns of one factor beyond which they are not stored
 # transforms whose value at a row depends on the other rows: built on all rows, not on cells
 _STATEFUL = re.compile(r"\b(center|scale|standardize|poly|bs|cs|cr|cc|lag)\s*\(")
+_ONE_FACTOR = re.compile(r"\s*0\s*\+\s*(?:`([^`]+)`|([A-Za-z_]\w*))\s*")
 _PLAIN = re.compile(r"\s*([01]|[A-Za-z_]\w*)(\s*\+\s*[A-Za-z_]\w*)*\s*")
 
 
@@ -71,6 +76,83 @@ def plain(text: str, frame: pd.DataFrame) -> Plain | None:
     if "Intercept" in names or first == "0" and not names:
         return None
     return Plain((() if first == "0" else ("Intercept",)) + names)
+
+
+@dataclass(frozen=True)
+class Levels:
+    """A column for each of many levels of one factor: too many for a table.
+
+    It answers what formulaic's specifications are asked.
+
+    Attributes:
+        name: the factor.
+        levels: its levels, in formulaic's order.
+    """
+
+    name: str
+    levels: tuple[Any, ...]
+
+    @property
+    def column_names(self) -> tuple[str, ...]:
+        """The columns."""
+        return tuple(f"{self.name}[{level}]" for level in self.levels)
+
+    @property
+    def variable_indices(self) -> dict[str, list[int]]:
+        """Which columns of the matrix the factor makes."""
+        return {self.name: list(range(len(self.levels)))}
+
+    def places(self, frame: pd.DataFrame) -> Int[np.ndarray, " n"]:
+        """Return the column of each row's one."""
+        import pandas as pd
+
+        places = pd.Index(self.levels).get_indexer(pd.Index(frame[self.name].to_numpy(object)))
+        if np.any(places < 0):
+            unseen = frame[self.name].iloc[np.flatnonzero(places < 0)[0]]
+            raise ValueError(f"{unseen!r} is a level of {self.name} that the fit has not seen")
+        return places
+
+    def get_model_matrix(self, frame: pd.DataFrame, na_action: str = "raise") -> pd.DataFrame:
+        """Return the columns for any rows."""
+        import pandas as pd
+
+        rows = Indicators(self.places(frame), len(self.levels))
+        return pd.DataFrame(np.asarray(rows), frame.index, list(self.column_names))
+
+
+def many_levels(text: str, frame: pd.DataFrame) -> Levels | None:
+    """Return the specification of one factor without intercept, if its levels are many.
+
+    >>> import pandas as pd
+    >>> many = pd.DataFrame({"item": np.arange(3 * MANY).astype(str)})
+    >>> len(many_levels("0 + `item`", many).levels), many_levels("0 + item", many[:9]) is None
+    (3000, True)
+    """
+    import pandas as pd
+
+    found = _ONE_FACTOR.fullmatch(text)
+    name = found and (found[1] or found[2])
+    if not name or name not in frame or len(frame) <= MANY:
+        return None
+    column = frame[name]
+    if isinstance(column.dtype, pd.CategoricalDtype):
+        known = pruned(column).cat.categories
+    elif pd.api.types.is_numeric_dtype(column):
+        return None
+    else:
+        known = sorted(column.unique())
+    return Levels(name, tuple(known)) if len(known) > MANY else None
+
+
+def design_matrix(
+    text: str, frame: pd.DataFrame, first: np.ndarray
+) -> tuple[np.ndarray | Indicators, tuple[str, ...], Any]:
+    """Return the model matrix as `model_matrix` does, sparse for one factor of many levels."""
+    many = many_levels(text, frame)
+    if many is None:
+        return model_matrix(text, frame, first)
+    x = Indicators(many.places(frame.iloc[first]), len(many.levels))
+    return x, many.column_names, many
 
 
 def model_matrix(
@@ -163,13 +245,32 @@ def model_columns(spec: Any, frame: pd.DataFrame, names: tuple[str, ...]) -> np.
     return np.asarray(matrix, dtype=float)[:, [have.index(name) for name in names]]
 
 
+def without_intercept(
+    x: np.ndarray | Indicators, names: tuple[str, ...]
+) -> tuple[np.ndarray | Indicators, tuple[str, ...]]:
+    """Return a matrix without the column of ones."""
+    if "(Intercept)" not in names:
+        return x, names
+    keep = [j for j, name in enumerate(names) if name != "(Intercept)"]
+    return x[:, keep], tuple(names[j] for j in keep)
+
+
 def clean_name(name: str) -> str:
     """Write a treatment-coded level without its mark: "mode[T.do]" becomes "mode[do]"."""
     return name.replace("[T.", "[").replace("Intercept", "(Intercept)")
 
 
-def dependent(x: np.ndarray) -> list[int]:
+def used_columns(x: np.ndarray | Indicators) -> Int[np.ndarray, " k"]:
+    """Return the columns that are not zero in every row."""
+    if isinstance(x, Indicators):
+        return np.unique(x.place)
+    return np.flatnonzero(x.any(axis=0))
+
+
+def dependent(x: np.ndarray | Indicators) -> list[int]:
     """Return the columns that are combinations of the columns before them, or zero."""
+    if isinstance(x, Indicators):
+        return np.setdiff1d(np.arange(x.size), x.place).tolist()
     scale = np.sqrt((x**2).sum(axis=0))
     triangle = np.linalg.qr(x / np.where(scale > 0, scale, 1.0), mode="r")
     pivots = np.zeros(x.shape[1])
@@ -177,12 +278,13 @@ def dependent(x: np.ndarray) -> list[int]:
     return np.flatnonzero(pivots < 1e-9).tolist()
 
 
-def refuse_collinear(x: np.ndarray, names: tuple[str, ...]) -> None:
+def refuse_collinear(x: np.ndarray | Indicators, names: tuple[str, ...]) -> None:
     """Refuse columns that are combinations of the columns before them.
 
     Raises:
         DataError: naming each such column and what it depends on.
     """
+    x = np.asarray(x)
     empty = [name for name, column in zip(names, x.T, strict=True) if not np.any(column)]
     if empty:
         raise DataError(f"{listing(empty)} is zero in every row; remove it from the formula.")

@@ -233,6 +233,13 @@ class Model:
         self, params: Params, cell: Cell, u: Float[Array, " q_global"]
     ) -> CellParameters:
         """Return location, loading and extra parameters of ONE cell, given its global effects."""
+        found = self.on_ability(params, cell, u)
+        return found._replace(loading=found.loading @ self.local_factor(params))
+
+    def on_ability(
+        self, params: Params, cell: Cell, u: Float[Array, " q_global"]
+    ) -> CellParameters:
+        """Return the same with what multiplies abilities in the place of spherical effects."""
         predictors = self.predictors(params, cell, u)
         steep = self.steepness(cell, predictors)
         ahead = [predictors[Target("ability", d)] for d in range(self.dimension)]
@@ -243,7 +250,7 @@ class Model:
         if self.aux_steep:
             aux = aux * self.slopes(predictors)[0]
         aux = jnp.concatenate([aux, cell.given])
-        return CellParameters(location, steep @ self.local_factor(params), aux)
+        return CellParameters(location, steep, aux)
 
     def local_factor(self, params: Params) -> Float[Array, "D D"]:
         """Return Lambda of all local effects together."""

@@ -6,11 +6,10 @@ from collections.abc import Sequence
 from typing import Any, Unpack
 
 from eirt import frames
-from eirt.doors import Options, about_persons, fit_items, fit_terms, titled, with_persons
+from eirt.doors import Options, fit_items, fit_terms, opened, titled, with_persons
 from eirt.effects import Linear, Unit
 from eirt.formula import formula_columns, one_sided, require_variables, variables
 from eirt.results import Fit
-from eirt.wide import from_wide
 
 
 def rasch(
@@ -180,10 +179,8 @@ def lltm(
     5
     """
     asked = one_sided(formula, "formula")
-    frame, table = frames.to_pandas(data), None
-    if wide:
-        covariates = about_persons(ability, options)
-        frame, table = from_wide(frame, wide, covariates, person, item, response)
+    frame = frames.to_pandas(data)
+    frame, table = opened(frame, wide, person, item, response, ability, options)
     frames.require_columns(frame, [person, item, response], "persons, items and responses")
     if features is not None:
         frame = frames.with_features(frame, frames.to_pandas(features), item)

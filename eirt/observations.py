@@ -183,7 +183,7 @@ class Tabulated(Observations):
     def lengths(self) -> Float[np.ndarray, " N"]:
         if self.complete:
             return np.full(self.n_persons, float(self.rows.shape[1]))
-        return self.by_person(np.ones(self.n_rows))
+        return super().lengths
 
     def first(self, n: int) -> Observations:
         return Tabulated(min(n, self.n_persons), self.n_rows, self.rows[:n])

@@ -27,6 +27,7 @@ from eirt.steps import (
 CLOSE = 1e-3  # largest gradient at which BFGS hands over to Newton
 GAINED = 1e-8  # gain of log-likelihood at which it hands over, too
 FAR = 5.0  # Newton decrement per parameter beyond which EM steps lead on better
+NEAR = 1.0  # Newton decrement below which secants tell enough of how the information changes
 MOVED = 1e-6  # Newton decrement of a step that changes the information noticeably
 
 
@@ -102,7 +103,7 @@ class Newton(Optimiser):
                 report(terms.value, scaled_gradient(terms, objective.design.n_obs))
                 if decrement < objective.enough or finished(decrement, before):
                     break
-                rounding = objective.rounding
+                step, rounding = objective.inside(psi, step), objective.rounding
                 moved = halve_until_better(objective.newton_terms, psi, terms, step, rounding)
                 if moved is None:
                     break
@@ -116,17 +117,21 @@ class Newton(Optimiser):
         self, objective: Objective, psi: np.ndarray, report: Progress
     ) -> tuple[np.ndarray, int, bool]:
         """Go to where Newton's decrement is small, by EM steps and then by secants."""
-        iterations = 0
+        iterations, before = 0, np.inf
         try:
             terms = objective.quick_terms(psi)
             while iterations < self.max_iterations:
                 step, decrement = newton_step(terms)
-                far = decrement > FAR * len(psi)
+                if decrement > max(NEAR, before / 2):
+                    terms = objective.quick_terms(psi)
+                    step, decrement = newton_step(terms)
+                far, before = decrement > FAR * len(psi), decrement
                 report(terms.value, scaled_gradient(terms, objective.design.n_obs))
                 if not decrement > MOVED:
                     break
                 if far:
                     step, _ = newton_step(terms._replace(information=terms.safe))
+                step = objective.inside(psi, step)
                 at = (
                     objective.quick_terms
                     if far

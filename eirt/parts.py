@@ -12,7 +12,14 @@ from eirt.effects import STEEP, Target
 from eirt.errors import DataError
 from eirt.factors import constant_within, factor_codes, first_of
 from eirt.formula import variables
-from eirt.matrices import model_matrix, refuse_collinear
+from eirt.indicators import Indicators
+from eirt.matrices import (
+    dependent,
+    design_matrix,
+    refuse_collinear,
+    used_columns,
+    without_intercept,
+)
 from eirt.terms import Explained, Term, coefficient_name
 
 if TYPE_CHECKING:
@@ -32,7 +39,7 @@ class Part:
     """
 
     target: Target
-    x: np.ndarray
+    x: np.ndarray | Indicators
     names: tuple[str, ...]
     columns: tuple[str, ...]
     spec: Any
@@ -63,31 +70,33 @@ def build_parts(
     local = [(name, z) for t in terms if t.local for name, z in zip(t.effects, t.z.T, strict=True)]
     of_persons = explained.parameter in ("ability", "spread")
     rows = first_of(obs_person) if of_persons else first
-    x, names, spec = model_matrix(explained.formula.fixed, frame, rows)
+    x, names, spec = design_matrix(explained.formula.fixed, frame, rows)
     if of_persons:
         _refuse_varying(frame, variables(explained.formula.fixed), obs_person, explained.label)
     if explained.parameter != STEEP:
-        keep = [j for j, name in enumerate(names) if name != "(Intercept)"]
-        x, names = x[:, keep], tuple(names[j] for j in keep)
+        x, names = without_intercept(x, names)
     parts = []
     places = explained.places or tuple(range(len(local)))
     for place in places:
         several = len(places) > 1
         own = x
         if several and explained.parameter == STEEP:
-            own = x * (local[place][1] != 0)[:, None]
-        used = np.flatnonzero(own.any(axis=0))
+            own = np.asarray(x) * (local[place][1] != 0)[:, None]
+        used = used_columns(own)
         if len(used) == 0:
             continue
+        if len(used) < len(names):
+            own = own[:, used]
         columns = tuple(names[j] for j in used)
-        refuse_collinear(own[:, used], columns)
+        if dependent(own):
+            refuse_collinear(own, columns)
         of = f"|{place + 1}" if explained.parameter == "extra" else f"|{local[place][0]}"
         labels = (
             coefficient_name(explained.label, _without_item(c, item), of if several else "")
             for c in columns
         )
         target = Target(explained.parameter, place)
-        parts.append(Part(target, own[:, used], tuple(labels), columns, spec))
+        parts.append(Part(target, own, tuple(labels), columns, spec))
     return parts
 
 

@@ -201,15 +201,24 @@ def spread_at(fit: Fit, rows: Rows, conditional: bool) -> tuple[CellParameters, 
 
     def one(cell: Cell, person: Person, own: Array, effects: Array) -> tuple[CellParameters, Array]:
         standing = model.standing(params, gamma, person)
-        found = model.cell_parameters(params, cell, own)
-        steep = model.steepness(cell, model.predictors(params, cell, own))
+        found = model.on_ability(params, cell, own)
         scale = jnp.exp(standing.log_sd)
-        eta = found.location + steep @ (standing.mean + factor @ effects)
-        variance = jnp.sum(((steep * scale) @ factor) ** 2)
+        eta = found.location + found.loading @ (standing.mean + factor @ effects)
+        variance = jnp.sum(((found.loading * scale) @ factor) ** 2)
         return found._replace(location=eta), variance
 
     keep = 1.0 if conditional else 0.0
     return jax.vmap(one)(rows.cell, rows.person, keep * rows.own, keep * rows.effects)
+
+
+def slopes_at(fit: Fit, rows: Rows) -> tuple[Float[Array, "n q"], Float[Array, "n D"]]:
+    """Return the derivatives of eta at known effects in the row's global and local effects."""
+
+    def total(own: Array, effects: Array) -> Array:
+        there = rows._replace(own=own, effects=effects)
+        return jnp.sum(spread_at(fit, there, True)[0].location)
+
+    return jax.grad(total, (0, 1))(rows.own, rows.effects)
 
 
 def mean_at(fit: Fit, rows: Rows, effects: str, of: Expected) -> Array:

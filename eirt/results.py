@@ -10,20 +10,22 @@ import numpy as np
 
 from eirt import components, tables
 from eirt._config import double_precision
-from eirt._math import inverse
 from eirt.answers import Answers
 from eirt.certificate import Certificate, at_bounds
 from eirt.design import Design
 from eirt.errors import ConvergenceWarning, DataError, listing, warn_caller
+from eirt.information import covariance
 from eirt.likelihood import Likelihood, Objective
 from eirt.likelihood.base import Moments
 from eirt.model import Model, global_offsets
 from eirt.restrictions import Restriction
 from eirt.scored import Scored
+from eirt.separable import Separable
 from eirt.terms import Term
 
 if TYPE_CHECKING:
     import pandas as pd
+    from jaxtyping import Float, Int
 
     from eirt.plots import Kind, Picture
 
@@ -63,7 +65,7 @@ class Fit(Scored, Answers):
     restriction: Restriction
     names: tuple[str, ...]
     psi: np.ndarray
-    information: np.ndarray
+    information: np.ndarray | Separable
     loglik: float
     certificate: Certificate
 
@@ -127,19 +129,25 @@ class Fit(Scored, Answers):
         """Covariance of all parameters, the inverse of the observed information.
 
         Rows and columns of fixed parameters are zero.
+
+        Raises:
+            DataError: if parameters are too many for a table; see `covariance_of`.
         """
         import pandas as pd
 
-        select = self.select
-        return pd.DataFrame(select @ self.free_covariance @ select.T, self.names, self.names)
+        covariance, select = self.free_covariance, self.select
+        return pd.DataFrame(select @ covariance @ select.T, self.names, self.names)
+
+    def covariance_of(self, places: Int[np.ndarray, "sets k"]) -> Float[np.ndarray, "sets k k"]:
+        """Return the covariance within sets of parameters, by their places among `names`."""
+        if isinstance(self.information, Separable):
+            return self.information.covariance_of(np.asarray(self.restriction.source)[places])
+        return self.vcov.to_numpy()[places[:, :, None], places[:, None, :]]
 
     @functools.cached_property
     def free_covariance(self) -> np.ndarray:
         """Covariance of the free parameters."""
-        if not np.all(np.isfinite(self.information)):
-            return np.full_like(self.information, np.nan)
-        found = inverse(self.information)
-        return np.linalg.pinv(self.information, hermitian=True) if found is None else found
+        return covariance(self.information)
 
     @functools.cached_property
     def select(self) -> np.ndarray:
@@ -173,7 +181,7 @@ class Fit(Scored, Answers):
 
         p = self.model.n_fixed
         places = np.concatenate([np.arange(p), *tables.explained_places(self)])
-        se = np.sqrt(np.diagonal(self.vcov.to_numpy())[places])
+        se = np.sqrt(self.covariance_of(places[:, None]).ravel())
         table = tables.wald(self.full[places], se)
         table.insert(0, "term", [self.names[place] for place in places])
         if getattr(getattr(self.model.response, "distribution", None), "name", "") == "logit":

@@ -34,6 +34,19 @@ def in_order(design: Design, by_item: bool) -> Int[np.ndarray, " n"]:
     return np.lexsort((design.y, items, persons))
 
 
+def at_cells(design: Design, cells: Int[np.ndarray, " C"]) -> Design:
+    """Return the design with these of its cells, or some several times; rows are left to say."""
+    return replace(
+        design,
+        x=design.x[cells],
+        terms=tuple(term.at(cells) for term in design.terms),
+        parts=tuple(part.at(cells) for part in design.parts),
+        cell_item=design.cell_item[cells],
+        cells=design.cells.iloc[cells].reset_index(drop=True),
+        given=design.given[cells],
+    )
+
+
 def of_persons(design: Design, chosen: Int[np.ndarray, " N"], keep_cells: bool = False) -> Design:
     """Return the design of some persons, by their numbers.
 
@@ -96,19 +109,14 @@ def _pruned(design: Design, person: np.ndarray, row: np.ndarray) -> Design:
     """
     rows, obs_row = np.unique(row, return_inverse=True)
     cells, row_cell = np.unique(design.row_cell[rows], return_inverse=True)
-    x = design.x[cells]
-    moves = np.any(x != 0, axis=0)
+    here = at_cells(design, cells)
+    moves = np.any(here.x != 0, axis=0)
     moves[design.person_columns] = True
     return replace(
-        design,
-        x=x[:, moves],
+        here,
+        x=here.x[:, moves],
         x_names=tuple(name for name, kept in zip(design.x_names, moves, strict=True) if kept),
         person_columns=(np.cumsum(moves) - 1)[design.person_columns],
-        terms=tuple(term.at(cells) for term in design.terms),
-        parts=tuple(part.at(cells) for part in design.parts),
-        cell_item=design.cell_item[cells],
-        cells=design.cells.iloc[cells].reset_index(drop=True),
-        given=design.given[cells],
         row_cell=row_cell,
         row_y=design.row_y[rows],
         observations=Listed(len(design.persons), len(rows), person, obs_row),

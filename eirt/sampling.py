@@ -12,12 +12,14 @@ import numpy as np
 
 from eirt._config import double_precision
 from eirt._math import inverse
-from eirt.errors import ConvergenceWarning, DataError, warn_caller
+from eirt.errors import ConvergenceWarning, warn_caller
 from eirt.likelihood.incidence import person_data
 from eirt.likelihood.prior import Prior, prior_places
 from eirt.model import cell_data
 from eirt.posterior import Posterior, required
 from eirt.results import Fit
+from eirt.separable import Separable
+from eirt.tables import require_abilities
 
 if TYPE_CHECKING:
     from jaxtyping import Array, Float
@@ -81,11 +83,7 @@ def sample(
     >>> posterior = sample(fit, draws=100, warmup=100, chains=2)  # doctest: +SKIP
     """
     blackjax = required("blackjax")
-    if fit.likelihood.conditional:
-        raise DataError(
-            f"{fit.name} is conditional on scores: abilities have no distribution to sample; refit "
-            "without likelihood=eirt.Conditional()."
-        )
+    require_abilities(fit, "distribution to sample")
     known = fit.objective.priors
     if priors is not None:
         known = prior_places(priors, fit.names, fit.model.n_fixed, fit.restriction)
@@ -117,7 +115,10 @@ def sample(
 
 def _root(fit: Fit) -> Float[np.ndarray, "F F"]:
     """Return a root of about the covariance of the free parameters."""
-    covariance = inverse(fit.information) if np.all(np.isfinite(fit.information)) else None
+    information = fit.information
+    if isinstance(information, Separable):
+        return np.diag(1.0 / np.sqrt(information.diagonal))
+    covariance = inverse(information) if np.all(np.isfinite(information)) else None
     if covariance is None or np.linalg.eigvalsh(covariance).min(initial=1.0) <= 0:
         return 0.1 * np.eye(len(fit.psi))
     return np.linalg.cholesky(covariance)
@@ -149,16 +150,11 @@ def _log_density(
         gamma, factor = params.beta[design.person_columns], model.local_factor(params)
         own = at.u[cells.places] if at.u.size else jnp.zeros(cells.places.shape)
 
-        def one(cell: Any, own: Array) -> tuple[Array, Array, Array]:
-            found = model.cell_parameters(params, cell, own)
-            steep = model.steepness(cell, model.predictors(params, cell, own))
-            return found.location, steep, found.aux
-
-        location, steep, aux = jax.vmap(one)(cells, own)
+        found = jax.vmap(functools.partial(model.on_ability, params))(cells, own)
         stand = jax.vmap(lambda person: model.standing(params, gamma, person))(people)
         ability = stand.mean + jnp.exp(stand.log_sd) * (at.x @ factor.T)
-        eta = location[where] + jnp.sum(steep[where] * ability[who], axis=1)
-        told = jnp.sum(jax.vmap(model.response.log_prob)(y, eta, aux[where]))
+        eta = found.location[where] + jnp.sum(found.loading[where] * ability[who], axis=1)
+        told = jnp.sum(jax.vmap(model.response.log_prob)(y, eta, found.aux[where]))
         believed = sum((jnp.sum(p.log_density(psi[places])) for p, places in priors), jnp.zeros(()))
         return told + believed - (jnp.sum(at.x**2) + jnp.sum(at.u**2)) / 2
 

@@ -51,7 +51,7 @@ def _sums_of_products(design: Design) -> tuple[np.ndarray, list[np.ndarray]]:
     """Return X'X and, for each term, Z'X with a row for each effect of each level."""
     n_persons, n_cells = len(design.persons), len(design.x)
     person, cell = design.obs_person, design.obs_cell
-    of_cells, of_persons = design.x, np.zeros((n_persons, design.x.shape[1]))
+    of_cells, of_persons = np.asarray(design.x), np.zeros((n_persons, design.x.shape[1]))
     of_persons[:, design.person_columns] = design.person_x
     n_cell, n_person = np.bincount(cell, minlength=n_cells), np.bincount(person)
     cross = of_persons.T @ _sums(design, person, of_cells, cell, n_persons)
@@ -96,11 +96,12 @@ def _rough_variance(design: Design, part: Part) -> np.ndarray:
     n = np.bincount(
         design.obs_person if part.of_persons else design.obs_cell, minlength=len(part.x)
     )
-    squares = n @ part.x**2
+    x = np.asarray(part.x)
+    squares = n @ x**2
     variance = 1.0 / (TOLD * squares)
     for term in design.terms:
         if part.target in term.targets and term.index is not None:
-            sums = np.zeros((len(term.levels), part.x.shape[1]))
-            np.add.at(sums, term.index, n[:, None] * part.x)
+            sums = np.zeros((len(term.levels), x.shape[1]))
+            np.add.at(sums, term.index, n[:, None] * x)
             variance += OTHER_SD**2 * (sums**2).sum(axis=0) / squares**2
     return variance

@@ -22,6 +22,7 @@ from eirt.observations import Listed
 from eirt.refits import anchors_of, grid_of, model_on, priors_of
 from eirt.restrictions import restrict
 from eirt.results import Fit
+from eirt.samples import at_cells
 from eirt.terms import whole
 
 if TYPE_CHECKING:
@@ -163,19 +164,15 @@ def with_columns(
     old = distinct[:, 0].astype(int)
     first = np.unique(design.obs_person, return_index=True)[1]
     row_cell, row_y, obs_row = rows_of(cell.ravel(), design.y)
+    here = at_cells(design, old)
     return replace(
-        design,
-        x=np.column_stack([design.x[old], distinct[:, 1:]]),
+        here,
+        x=np.column_stack([here.x, distinct[:, 1:]]),
         x_names=(*design.x_names, *names),
         person_x=np.column_stack([design.person_x, columns[first][:, by_person]]),
         person_columns=np.append(
             design.person_columns, len(design.x_names) + np.flatnonzero(by_person)
         ).astype(int),
-        terms=tuple(term.at(old) for term in design.terms),
-        parts=tuple(part.at(old) for part in design.parts),
-        cell_item=design.cell_item[old],
-        cells=design.cells.iloc[old].reset_index(drop=True),
-        given=design.given[old],
         row_cell=row_cell,
         row_y=row_y,
         observations=Listed(len(design.persons), len(row_y), design.obs_person, obs_row),

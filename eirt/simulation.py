@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 import re
 from collections.abc import Mapping
 from typing import TYPE_CHECKING, Literal
@@ -12,10 +13,11 @@ import numpy as np
 
 from eirt._compiled import compiled
 from eirt._config import double_precision
-from eirt.errors import DataError, listing, nearest
+from eirt.errors import listing, nearest
 from eirt.likelihood.incidence import person_data
 from eirt.model import Cell, Model, Person, cell_data, global_offsets
 from eirt.results import Fit
+from eirt.tables import require_abilities
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -113,11 +115,7 @@ def draw(
     """
     if effects not in EFFECTS:
         raise ValueError(f"No effects {effects!r}; there are {listing(EFFECTS)}.")
-    if fit.likelihood.conditional:
-        raise DataError(
-            f"{fit.name} is conditional on scores: abilities have no distribution to draw from; "
-            "refit with likelihood=eirt.Quadrature()."
-        )
+    require_abilities(fit, "distribution to draw from")
     design, model = fit.design, fit.model
     of_persons, of_others, of_responses = jax.random.split(key, 3)
     if effects == "estimated":
@@ -156,21 +154,18 @@ def _sample(
     params = model.unpack(full)
     factor = model.local_factor(params)
 
-    def of_cell(cell: Cell, own: Array) -> tuple[Array, Array, Array]:
-        found = model.cell_parameters(params, cell, own)
-        steep = model.steepness(cell, model.predictors(params, cell, own))
-        return found.location, steep, found.aux
-
     def of_person(person: Person, x: Array) -> Array:
         standing = model.standing(params, params.beta[places], person)
         scale = jnp.exp(standing.log_sd) if new else 1.0
         return standing.mean + scale * (factor @ x)
 
-    location, steep, aux = jax.vmap(of_cell)(cells, own)
+    found = jax.vmap(functools.partial(model.on_ability, params))(cells, own)
     ability = jax.vmap(of_person)(people, x)
 
     def one(c: Array, p: Array, key: Array) -> Array:
-        return model.response.sample(key, location[c] + steep[c] @ ability[p], aux[c])
+        return model.response.sample(
+            key, found.location[c] + found.loading[c] @ ability[p], found.aux[c]
+        )
 
     return jax.vmap(one)(cell, person, keys)
 

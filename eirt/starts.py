@@ -1,48 +1,30 @@
-"""Where a fit starts, and how its random effects are eliminated by default."""
+"""Where a fit starts."""
 
 from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-import jax
 import numpy as np
 
 from eirt._compiled import compiled
 from eirt._math import rounded_up
 from eirt.design import Design
 from eirt.extras import answers, categories, holds_level
-from eirt.likelihood import (
-    AdaptiveQuadrature,
-    Laplace,
-    Likelihood,
-    Nested,
-    Quadrature,
-    Reduced,
-)
-from eirt.likelihood.cells import Data, cell_parameters
+from eirt.indicators import Indicators
 from eirt.likelihood.incidence import centre as person_centre
-from eirt.likelihood.incidence import nearly_complete
 from eirt.likelihood.polynomials import TOLD
-from eirt.likelihood.table import tabulated
-from eirt.likelihood.testlets import split
-from eirt.model import Model, global_offsets, parameter_names
+from eirt.model import Model
 from eirt.responses import Response
-from eirt.restrictions import restrict
 from eirt.scales import OTHER_SD
 from eirt.terms import Term
 
 if TYPE_CHECKING:
     from jaxtyping import Array, Float, Int
 
-REACH = 6.5
-MOST_NODES = 401  # beyond, nodes at each person's own mode are cheaper
 START_SD = (0.3, 3.0)
 LOGISTIC = np.pi**2 / 3  # residual variance of the logit
 START_LOADING = (-0.8, 0.9)
 MOST_PERSONS = 20_000  # whose responses tell where slopes start
-MOST_PRODUCTS = 3e9  # persons x nodes x pairs of responses
-MOST_PAIRS = 5e7  # of responses within testlets x nodes
-SPACING = 1.1  # of shared nodes, in posterior standard deviations
 
 
 def start_values(model: Model, design: Design) -> np.ndarray:
@@ -51,7 +33,7 @@ def start_values(model: Model, design: Design) -> np.ndarray:
     Covariates of persons are regressed on persons, all others on cells. The marginal effects are
     stretched to the conditional scale, the more the steeper (Zeger, Liang & Albert, 1988).
     """
-    eta, n = _marginal(model, design, np.arange(len(design.x)))
+    eta, n = marginal(model, design, np.arange(len(design.x)))
     aux = _start_aux(model, design)
     if not model.response.has_intercept:
         # the extra parameters hold the level, of all cells or of each item
@@ -62,9 +44,9 @@ def start_values(model: Model, design: Design) -> np.ndarray:
     beta = _least_squares(design.x, eta, n)
     eta_cell, n_cell = eta, n
     if len(design.person_columns):
-        eta, n = _marginal(model, design)
+        eta, n = marginal(model, design)
         centre = person_centre(design).covariates
-        above = eta - _mean(design, eta, n)
+        above = eta - mean_of(design, eta, n)
         gamma = _least_squares(design.person_x - centre, above, n, design)
         beta[design.person_columns] = gamma
         beta[np.array(design.x_names) == "(Intercept)"] -= centre @ gamma
@@ -160,17 +142,17 @@ def _start_sd(
         return 1.0 if term.local else OTHER_SD
     answers, of_rows = design.observations, (design.x @ beta)[design.row_cell]
     of_persons = design.person_x @ beta[design.person_columns]
-    eta, n = _marginal(model, design, term.index)
+    eta, n = marginal(model, design, term.index)
     if term.index is None:
         fitted = answers.by_person(of_rows) + answers.lengths * of_persons
     else:
         sums = answers.counts * of_rows + answers.by_row(of_persons)
         fitted = np.bincount(term.index[design.row_cell], sums, len(n))
     residual = eta - fitted / n
-    of_persons = design if term.index is None else None
-    centred = residual - _mean(of_persons, residual, n)
-    noise = 1.0 / (TOLD * _mean(of_persons, n, np.ones(len(n))))
-    variance = _mean(of_persons, centred**2, n) - noise
+    apart = design if term.index is None else None  # levels may belong to several processes
+    centred = residual - mean_of(apart, residual, n)
+    noise = 1.0 / (TOLD * mean_of(apart, n, np.ones(len(n))))
+    variance = mean_of(apart, centred**2, n) - noise
     return float(np.clip(inflation * np.sqrt(max(variance, 0.0)), *START_SD))
 
 
@@ -187,7 +169,7 @@ def start_parts(
     ]
 
 
-def _marginal(
+def marginal(
     model: Model, design: Design, group: Int[np.ndarray, " C"] | None = None
 ) -> tuple[np.ndarray, np.ndarray]:
     """Return the predictor that fits the mean response, smoothed, and how many responses there are.
@@ -231,100 +213,21 @@ def _total(design: Design | None, values: np.ndarray) -> np.ndarray:
     return values if design is None or design.devices is None else design.devices.total(values)
 
 
-def _mean(design: Design | None, values: np.ndarray, weight: np.ndarray) -> float:
+def mean_of(design: Design | None, values: np.ndarray, weight: np.ndarray) -> float:
     """Return a weighted mean, over the persons of all processes where a design is given."""
     sums, size = _total(design, np.array([weight @ values, weight.sum()]))
     return float(sums / size)
 
 
 def _least_squares(
-    x: np.ndarray, y: np.ndarray, weight: np.ndarray, design: Design | None = None
+    x: np.ndarray | Indicators, y: np.ndarray, weight: np.ndarray, design: Design | None = None
 ) -> np.ndarray:
+    if isinstance(x, Indicators):
+        sums = [np.bincount(x.place, each, x.size) for each in (weight, weight * y)]
+        size, products = _total(design, np.stack(sums))
+        return products / size
     weighted = x.T * weight
     gram, products = _total(design, weighted @ x), _total(design, weighted @ y)
     # columns that hold nothing here (covariates of persons) get zero
     ridge = (1e-10 * np.trace(gram) or 1.0) / max(len(gram), 1)
     return np.linalg.solve(gram + ridge * np.eye(len(gram)), products)
-
-
-def default_likelihood(model: Model, design: Design, start: np.ndarray) -> Likelihood:
-    """Choose how to eliminate the random effects from the shape of the design."""
-    if model.response.quadratic and model.moved == 1:
-        return Laplace()
-    crossed = any(not term.local for term in design.terms)
-    nodes_of = _enough_nodes(model, design, start)
-    nodes = max(nodes_of)
-    if model.dimension > 2 and (reduced := _reduced(model, design, nodes_of)):
-        return reduced
-    if model.dimension == 1 and nodes <= MOST_NODES:
-        nodes = max(nodes, 61)
-        if not crossed:
-            return Quadrature(nodes)
-        # what a count tells grows with it, and the start may guess too little
-        own = model.response.kind == "count" or _heavy(model, design, nodes)
-        return Nested(adaptive=True) if own else Nested(nodes)
-    if model.dimension <= 2 and nodes <= 61 and not _heavy(model, design, 31**2):
-        return Nested() if crossed else Quadrature()
-    if model.dimension > 4:
-        return Laplace()
-    if crossed:
-        return Nested(adaptive=True)
-    return AdaptiveQuadrature({1: 15, 2: 15, 3: 7, 4: 5}[model.dimension])
-
-
-def _reduced(model: Model, design: Design, nodes: list[int]) -> Reduced | None:
-    """Return quadrature of reduced dimension, where it is possible and fits in memory."""
-    if not nearly_complete(design):
-        return None
-    tiers = split(model, design)
-    general, specific = (max([1, *(nodes[d] for d in places)]) for places in tiers[:2])
-    rows = np.bincount(tiers.own[design.row_cell]).max()
-    size = len(tiers.specific) * rows**2 * general ** len(tiers.general) * specific
-    return Reduced(general, specific) if len(tiers.specific) > 1 and size <= MOST_PAIRS else None
-
-
-def _heavy(model: Model, design: Design, nodes: int) -> bool:
-    """Return whether the information on shared nodes takes long: no products for it to use."""
-    if tabulated(model, design):
-        return False
-    slots = design.n_obs / design.n_persons
-    return design.n_persons * nodes * slots**2 > MOST_PRODUCTS
-
-
-def _enough_nodes(model: Model, design: Design, start: np.ndarray) -> list[int]:
-    """Return how many shared nodes each local effect needs.
-
-    They are no further apart than SPACING times the smallest posterior standard deviation of a
-    person's spherical effect, guessed at the start.
-    """
-    if model.dimension == 0:
-        return [1]
-    data = Data.of(design, restrict(parameter_names(model, design)))
-    none = np.zeros(global_offsets(design)[-1])
-    level, n = _marginal(model, design)
-    above = level - _mean(design, level, n)
-    if design.complete:  # what is told of a person depends on the level alone
-        above, cells = np.unique(above), np.arange(len(design.x))
-        person, cell = (x.ravel() for x in np.meshgrid(np.arange(len(above)), cells, indexing="ij"))
-    else:
-        answers = design.observations.first(MOST_PERSONS)
-        person, cell = answers.person, design.row_cell[answers.row]
-    more = rounded_up(len(cell)) - len(cell)
-    padded = [np.pad(x, (0, more)) for x in (cell, above[person])]
-    told = np.asarray(_told(model, start, data, none, *padded))[: len(person)]
-    sums = [np.bincount(person, column) for column in told.T]
-    most = np.max(sums, axis=1)
-    if design.devices is not None:
-        most = design.devices.largest(most)
-    sharpest = 1.0 / np.sqrt(1.0 + most)
-    return [1 + int(np.ceil(2 * REACH / (SPACING * sd))) for sd in sharpest]
-
-
-@compiled(0)
-def _told(model: Model, start: Array, data: Data, none: Array, cell: Array, above: Array) -> Array:
-    """Return what each response tells of each local effect of its person."""
-    cells = cell_parameters(model, start, data, none)
-    information = jax.vmap(model.response.information)
-    return information(cells.location[cell] + above, cells.aux[cell])[:, None] * (
-        cells.loading[cell] ** 2
-    )

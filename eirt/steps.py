@@ -7,6 +7,7 @@ from typing import NamedTuple
 
 import numpy as np
 
+from eirt.information import finite, solved, updated, uphill
 from eirt.likelihood.base import Objective, Terms
 
 FINISHED = 1e-13  # Newton decrement at which no digit that matters is left to gain
@@ -16,18 +17,13 @@ ROUNDING = 1e-12  # of a log-likelihood
 
 def newton_step(terms: Terms) -> tuple[np.ndarray, float]:
     """Return a step uphill and its decrement (not a number where the terms are not finite)."""
-    if not np.all(np.isfinite(terms.gradient)) or not np.all(np.isfinite(terms.information)):
+    if not np.all(np.isfinite(terms.gradient)) or not finite(terms.information):
         return np.zeros_like(terms.gradient), float("nan")
     for information in (terms.information, terms.safe):
-        try:
-            np.linalg.cholesky(information)  # only to know whether it is positive definite
-        except np.linalg.LinAlgError:
-            continue
-        step = np.linalg.solve(information, terms.gradient)
-        return step, float(terms.gradient @ step)
-    values, vectors = np.linalg.eigh(terms.information)
-    values = np.maximum(np.abs(values), 1e-3 * np.abs(values).max())
-    step = vectors @ ((vectors.T @ terms.gradient) / values)
+        step = solved(information, terms.gradient)
+        if step is not None:
+            return step, float(terms.gradient @ step)
+    step = uphill(terms.information, terms.gradient)
     return step, float(terms.gradient @ step)
 
 
@@ -85,13 +81,7 @@ def with_secants(
         step, change = there - psi, terms.gradient - found.gradient
         if not step @ change > 0:
             return found
-        before = terms.information @ step
-        information = (
-            terms.information
-            - np.outer(before, before) / (step @ before)
-            + np.outer(change, change) / (step @ change)
-        )
-        return found._replace(information=information)
+        return found._replace(information=updated(terms.information, step, change))
 
     return terms_of
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 import math
 from collections.abc import Callable
 from typing import TYPE_CHECKING, NamedTuple
@@ -15,9 +16,11 @@ from eirt._config import double_precision
 from eirt.components import thetas
 from eirt.design import Design
 from eirt.effects import EASINESS, Linear
+from eirt.errors import DataError
 from eirt.factors import constant_within
 from eirt.likelihood.incidence import person_data
 from eirt.model import Cell, Model, Standing, cell_data
+from eirt.separable import Separable
 from eirt.terms import Term
 
 if TYPE_CHECKING:
@@ -40,16 +43,19 @@ class ItemParameters(NamedTuple):
         aux: extra parameters of the response, as its density reads them.
         thresholds: what the predictor must outweigh to reach each higher category; beyond FARTHEST
             where the item does not have it.
-        covariance: of all easinesses, then all slopes, then the extra parameters of each item.
-        derivative: of all in the free parameters.
+        blocks: covariance of easiness, slope and extra parameters of each item.
+        covariance: of all easinesses, then all slopes, then the extra parameters of each item; None
+            where items are too many for a table.
+        derivative: of all in the free parameters; None there, too.
     """
 
     easiness: Float[np.ndarray, " I"]
     slope: Float[np.ndarray, " I"]
     aux: Float[np.ndarray, "I n_aux"]
     thresholds: Float[np.ndarray, "I K"]
-    covariance: Float[np.ndarray, "n n"]
-    derivative: Float[np.ndarray, "n F"]
+    blocks: Float[np.ndarray, "I q q"]
+    covariance: Float[np.ndarray, "n n"] | None
+    derivative: Float[np.ndarray, "n F"] | None
 
 
 def quantile(level: float) -> float:
@@ -119,6 +125,23 @@ def local_factor(fit: Fit) -> Float[np.ndarray, "D D"]:
     return np.asarray(fit.model.local_factor(fit.model.unpack(jnp.asarray(fit.full))))
 
 
+def require_abilities(fit: Fit, lacking: str) -> None:
+    """Refuse fits that are conditional on scores, which know nothing of how abilities vary.
+
+    Args:
+        fit: the fit.
+        lacking: what abilities do not have, and what it is for.
+
+    Raises:
+        DataError: if the likelihood is conditional.
+    """
+    if fit.likelihood.conditional:
+        raise DataError(
+            f"{fit.name} is conditional on scores: abilities have no {lacking}; refit without "
+            "likelihood=eirt.Conditional()."
+        )
+
+
 @double_precision
 def standings(fit: Fit) -> Standing:
     """Return what covariates predict of each person's abilities, stacked."""
@@ -171,34 +194,64 @@ def item_parameters(fit: Fit) -> ItemParameters:
 
     Random residuals of items are at their modes.
     """
+    own = _of_single_items(fit) if isinstance(fit.information, Separable) else None
+    values, blocks, derivative, covariance = own or _of_all_items(fit)
+    thresholds = np.asarray(jax.vmap(fit.model.response.thresholds)(jnp.asarray(values[:, 2:])))
+    parts = values[:, 0], values[:, 1], values[:, 2:], thresholds
+    return ItemParameters(*parts, blocks, covariance, derivative)
+
+
+def _of_all_items(fit: Fit) -> tuple[np.ndarray, ...]:
+    """Return easiness, slope and extra parameters by item, and how they vary, all together."""
     items, others = _item_cells(fit), fit.moments.others if fit.model.n_global else np.zeros(0)
-    described = _described(fit.model, jnp.asarray(fit.full), jnp.asarray(others), items)
-    values, by_full, by_others = map(np.asarray, described)
+    found = _described(fit.model, jnp.asarray(fit.full), jnp.asarray(others), items)
+    values, by_full, by_others = (np.asarray(part) for part in found)
+    n, q = values.shape
+    # all easinesses, all slopes, then the rest item by item
+    places = np.arange(n * q).reshape(n, q)
+    order = np.concatenate([places[:, 0], places[:, 1], places[:, 2:].ravel()])
+    by_full, by_others = (part.reshape(n * q, -1)[order] for part in (by_full, by_others))
     derivative, covariance = propagate(fit, by_full, by_others)
-    n = len(items.item)
-    aux = values[2 * n :].reshape(n, -1)
-    thresholds = np.asarray(jax.vmap(fit.model.response.thresholds)(jnp.asarray(aux)))
-    return ItemParameters(values[:n], values[n : 2 * n], aux, thresholds, covariance, derivative)
+    back = np.argsort(order)[places]
+    return values, covariance[back[:, :, None], back[:, None, :]], derivative, covariance
+
+
+def _of_single_items(fit: Fit) -> tuple:
+    """Return the same where each item has parameters of its own: nothing is known of pairs."""
+    local = fit.objective.unpenalised.itemwise.local  # type: ignore[attr-defined]
+    found = _each_described(local.model, jnp.asarray(fit.full[local.places]), local.cells)
+    values, moving = (np.asarray(part) for part in found)
+    return values, moving @ fit.covariance_of(local.places) @ moving.swapaxes(1, 2), None, None
 
 
 @compiled(0)
 def _described(model: Model, full: jax.Array, u: jax.Array, items: Cell) -> tuple[jax.Array, ...]:
-    """Return what `item_parameters` tells, and its derivatives in parameters and global effects."""
+    """Return what is told of items, and its derivatives in parameters and global effects."""
 
     def described(full: jax.Array, u: jax.Array) -> jax.Array:
-        params = model.unpack(full)
-
-        def one(cell: Cell) -> jax.Array:
-            own = u[cell.places] if u.size else jnp.zeros(cell.places.shape)
-            found = model.predictors(params, cell, own)
-            steep = model.slopes(found)
-            both = jnp.stack([found[EASINESS], steep[0] if steep.size else jnp.ones(())])
-            return jnp.concatenate([both, model.cell_parameters(params, cell, own).aux])
-
-        every = jax.vmap(one)(items)
-        return jnp.concatenate([every[:, :2].T.ravel(), every[:, 2:].ravel()])
+        own = u[items.places] if u.size else jnp.zeros(items.places.shape)
+        return jax.vmap(functools.partial(_of_item, model, full))(items, own)
 
     return described(full, u), *jax.jacfwd(described, (0, 1))(full, u)
+
+
+@compiled(0)
+def _each_described(model: Model, values: jax.Array, items: Cell) -> tuple[jax.Array, jax.Array]:
+    """Return the same of items that have parameters of their own, and derivatives in these."""
+
+    def described(values: jax.Array, item: Cell) -> jax.Array:
+        return _of_item(model, values, item, jnp.zeros(item.places.shape))
+
+    return jax.vmap(described)(values, items), jax.vmap(jax.jacfwd(described))(values, items)
+
+
+def _of_item(model: Model, full: jax.Array, cell: Cell, own: jax.Array) -> jax.Array:
+    """Return easiness, slope and extra parameters of ONE item."""
+    params = model.unpack(full)
+    found = model.predictors(params, cell, own)
+    steep = model.slopes(found)
+    both = jnp.stack([found[EASINESS], steep[0] if steep.size else jnp.ones(())])
+    return jnp.concatenate([both, model.cell_parameters(params, cell, own).aux])
 
 
 @double_precision
@@ -241,8 +294,9 @@ def _item_cells(fit: Fit) -> Cell:
     first = np.unique(design.cell_item, return_index=True)[1]
     cells = jax.tree.map(lambda leaf: leaf[first], cell_data(design))
     about_items = np.array([role == "item" for role in design.roles], bool)
+    x = cells.x if about_items.all() else np.asarray(cells.x) * about_items
     z = tuple(z * of_items(design, term) for z, term in zip(cells.z, design.terms, strict=True))
-    return cells._replace(x=cells.x * about_items, z=z)
+    return cells._replace(x=x, z=z)
 
 
 def of_items(design: Design, term: Term) -> np.ndarray:

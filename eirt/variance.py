@@ -109,7 +109,7 @@ def _explained(fit: Fit) -> Iterator[_Part]:
         size = part.x.shape[1]
         if part.target.parameter == STEEP and np.ptp(part.x, axis=0).any():
             label = part.names[0].partition("[")[0]
-            yield _Part(part.target, label, part.x, np.arange(place, place + size))
+            yield _Part(part.target, label, np.asarray(part.x), np.arange(place, place + size))
         place += size
 
 

@@ -4,7 +4,7 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from eirt.design import build
+from eirt.building import build
 from eirt.errors import DataError, FormulaError
 from eirt.factors import factor_codes
 from eirt.formula import parse

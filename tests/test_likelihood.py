@@ -15,7 +15,7 @@ import eirt
 from eirt._compiled import READY
 from eirt._config import double_precision
 from eirt.assumptions import assume
-from eirt.design import build
+from eirt.building import build
 from eirt.effects import Linear, LogLinear, Unit
 from eirt.formula import parse
 from eirt.likelihood import outer, quadrature

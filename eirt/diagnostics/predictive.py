@@ -161,10 +161,10 @@ def _scores(fit: Fit, y: np.ndarray) -> Numbers:
     design = fit.design
     total = np.bincount(design.obs_person, y)
     if fit.model.response.kind in ("binary", "ordered"):
-        most = int(np.bincount(design.obs_person).max()) * (len(design.labels) - 1)
+        most = int(design.observations.lengths.max()) * (len(design.labels) - 1)
         count = np.bincount(total.astype(int), minlength=most + 1)
         return {str(score): float(number) for score, number in enumerate(count)}
-    edges = np.quantile(np.bincount(design.obs_person, design.y), np.linspace(0, 1, BINS + 1)[1:-1])
+    edges = np.quantile(design.person_totals, np.linspace(0, 1, BINS + 1)[1:-1])
     count = np.bincount(np.searchsorted(edges, total, side="right"), minlength=BINS)
     return {f"tenth {k + 1}": float(number) for k, number in enumerate(count)}
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import abc
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Literal, NamedTuple
+from typing import TYPE_CHECKING, Any, Literal, NamedTuple
 
 import jax
 import jax.numpy as jnp
@@ -83,14 +83,14 @@ class Terms(NamedTuple):
     Attributes:
         value: log-likelihood.
         gradient: its gradient.
-        information: observed information.
+        information: observed information, a matrix or what stands for one (`eirt.separable`).
         safe: an information that is never indefinite, for steps far from the optimum.
     """
 
     value: float
     gradient: np.ndarray
-    information: np.ndarray
-    safe: np.ndarray
+    information: Any
+    safe: Any
 
 
 class Objective(abc.ABC):
@@ -169,6 +169,14 @@ class Objective(abc.ABC):
     def unpenalised(self) -> Objective:
         """The log-likelihood alone, without log prior densities."""
         return self
+
+    def started(self, psi: np.ndarray) -> np.ndarray:
+        """Return where to start: at psi, or inside the supports of priors."""
+        return psi
+
+    def inside(self, psi: np.ndarray, step: np.ndarray) -> np.ndarray:
+        """Return the step, cut where it would go too far: out of the support of a prior, say."""
+        return step
 
     def penalty(self, psi: np.ndarray) -> float:
         """Return what of the value is not log-likelihood (log prior densities)."""

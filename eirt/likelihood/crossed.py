@@ -14,7 +14,7 @@ from eirt.likelihood.base import Likelihood, Moments, Objective, antithetic_norm
 from eirt.likelihood.canonical import Assembly
 from eirt.likelihood.cells import Data
 from eirt.likelihood.inner import Inner
-from eirt.likelihood.table import by_each
+from eirt.likelihood.table import rows_of_persons
 from eirt.model import Model, global_offsets
 from eirt.restrictions import Restriction
 
@@ -106,7 +106,7 @@ class OuterObjective(Objective):
 
     def by_each(self, by_person: Array) -> np.ndarray:
         """Return what the integral knows of its persons for each person of the data."""
-        return by_each(self.inner.who, by_person, len(self.design.persons))
+        return np.asarray(by_person)[rows_of_persons(self.inner.who, len(self.design.persons))]
 
     def refined(self) -> OuterObjective | None:
         choice = self.finer_choice()

@@ -23,6 +23,8 @@ if TYPE_CHECKING:
 
 
 FEW = 5  # answers of a kind that a sample holds
+AT_ONCE = 2**26  # numbers looked up
+CACHED = 2**19  # numbers that processors keep close
 
 
 class Dense(NamedTuple):
@@ -93,7 +95,15 @@ class Padded(NamedTuple):
 
     def by_person(self, table: Float[Array, "S K"]) -> Float[Array, "N K"]:
         """Sum a table over each person's rows."""
-        return jnp.einsum("nj,njk->nk", self.present, table[self.rows])
+
+        def one(rows: Array, present: Array) -> Array:
+            return present @ table[rows]
+
+        width = self.rows.shape[1] * table.shape[1]
+        if self.rows.size * table.shape[1] <= AT_ONCE:
+            return jax.vmap(one)(self.rows, self.present)
+        size = max(CACHED // width, 1)  # few persons at a time, whose looked-up rows stay close
+        return jax.lax.map(lambda own: one(*own), (self.rows, self.present), batch_size=size)
 
     def by_row(self, posterior: Float[Array, "N K"], n_rows: int) -> Float[Array, "S K"]:
         """Return expected counts: sum person weights over each row's persons."""

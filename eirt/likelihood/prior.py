@@ -11,11 +11,15 @@ import jax.numpy as jnp
 import numpy as np
 
 from eirt.errors import nearest
+from eirt.information import plus_diagonal
 from eirt.likelihood.base import Moments, Objective, Precision, Terms
 from eirt.restrictions import Restriction
 
 if TYPE_CHECKING:
     from jaxtyping import Array, Float
+
+
+MOST_OF_THE_WAY = 0.8  # to the bound of a support, in one step
 
 
 class Expansion(NamedTuple):
@@ -28,7 +32,13 @@ class Expansion(NamedTuple):
 
 @dataclass(frozen=True)
 class Prior(abc.ABC):
-    """A prior distribution of a parameter; constants are left out of its log density."""
+    """A prior distribution of a parameter; constants are left out of its log density.
+
+    Attributes:
+        least: the least value from which a search starts, of a parameter that must be positive.
+    """
+
+    least = -np.inf
 
     @abc.abstractmethod
     def expand(self, x: np.ndarray) -> Expansion:
@@ -78,6 +88,11 @@ class LogNormal(Prior):
 
     mean: float
     sd: float
+
+    @property
+    def least(self) -> float:  # type: ignore[override]
+        """Two standard deviations below the median."""
+        return float(np.exp(self.mean - 2 * self.sd))
 
     def expand(self, x: np.ndarray) -> Expansion:
         x = np.maximum(x, 1e-8)
@@ -141,6 +156,19 @@ class PenalisedObjective(Objective):
     def unpenalised(self) -> Objective:
         return self.inner
 
+    def started(self, psi: np.ndarray) -> np.ndarray:
+        psi = psi.copy()
+        for prior, places in self.priors:
+            psi[places] = np.maximum(psi[places], prior.least)
+        return psi
+
+    def inside(self, psi: np.ndarray, step: np.ndarray) -> np.ndarray:
+        step = self.inner.inside(psi, step).copy()
+        for prior, places in self.priors:
+            if prior.least > 0:  # most of the way to zero, as interior point methods go
+                step[places] = np.maximum(step[places], -MOST_OF_THE_WAY * psi[places])
+        return step
+
     @property
     def scale(self) -> Float[np.ndarray, "P P"] | None:  # type: ignore[override]
         """About the covariance of the estimates."""
@@ -196,8 +224,8 @@ class PenalisedObjective(Objective):
         return Terms(
             terms.value + float(prior.value.sum()),
             terms.gradient + prior.slope,
-            terms.information - np.diag(prior.curvature),
-            terms.safe + np.diag(np.maximum(-prior.curvature, 0.0)),
+            plus_diagonal(terms.information, -prior.curvature),
+            plus_diagonal(terms.safe, np.maximum(-prior.curvature, 0.0)),
         )
 
     def moments(self, psi: np.ndarray) -> Moments:

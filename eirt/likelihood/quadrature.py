@@ -14,8 +14,10 @@ from eirt._math import equispaced_grid
 from eirt.design import Design
 from eirt.likelihood import marginal
 from eirt.likelihood.base import SINGLE, Likelihood, Moments, Objective, Terms
+from eirt.likelihood.canonical import Assembly
 from eirt.likelihood.cells import Data
 from eirt.likelihood.incidence import Dense, incidence, nearly_complete, thinned
+from eirt.likelihood.itemwise import itemwise
 from eirt.likelihood.marginal import Persons
 from eirt.likelihood.persons import fetched, lightened, of_process, placed, stored
 from eirt.likelihood.sufficient import Canonical, sampled
@@ -26,6 +28,7 @@ from eirt.likelihood.table import (
     assemble,
     default_nodes,
     finer_nodes,
+    rows_of_persons,
 )
 from eirt.model import Model
 from eirt.restrictions import Restriction, unrestricted
@@ -86,10 +89,14 @@ class QuadratureObjective(Objective):
         self.grid = equispaced_grid(nodes, model.dimension, choice.reach)
         n_all = sum(model.sizes)
         m = 1 + model.dimension + model.response.n_aux
-        self.how, who = assemble(model, design, len(self.grid.log_weights), n_all, m)
+        who: Incidence
+        self.itemwise = itemwise(model, design, restriction)
+        if self.itemwise is not None:
+            self.how, who = Assembly(m, 1), self.itemwise.who
+        else:
+            self.how, who = assemble(model, design, len(self.grid.log_weights), n_all, m)
         self.canonical = isinstance(who, Canonical)
-        n = len(design.persons)
-        self.group = who.group[:n] if isinstance(who, Canonical) else slice(n)
+        self.group = rows_of_persons(who, len(design.persons))
         self.who = self._placed(who)
         # in all parameters, fixed and tied ones too: other restrictions compile nothing new
         self.here = self.data._replace(restriction=jax.device_put(unrestricted(n_all)))
@@ -100,8 +107,13 @@ class QuadratureObjective(Objective):
 
     def _value_and_grad(self, psi: np.ndarray, who: Persons) -> tuple[float, np.ndarray]:
         full = self.restriction.full(psi)
+        if self.itemwise is not None:
+            return self.itemwise.value_and_grad(full, self.whole, self.grid)
         value, gradient = marginal.value_and_grad(self.model, full, self.whole, who, self.grid)
         return float(value), self.restriction.collect(np.asarray(gradient))
+
+    def inside(self, psi: np.ndarray, step: np.ndarray) -> np.ndarray:
+        return step if self.itemwise is None else self.itemwise.cut(psi, step)
 
     def newton_terms(self, psi: np.ndarray) -> Terms:
         terms = self._newton_terms(psi, self.who)
@@ -110,15 +122,22 @@ class QuadratureObjective(Objective):
 
     def _newton_terms(self, psi: np.ndarray, who: Persons) -> Terms:
         full = self.restriction.full(psi)
+        if self.itemwise is not None:
+            return self.itemwise.terms(full, self.whole, self.grid)
         value, *rest = marginal.newton_terms(self.model, self.how, full, self.whole, who, self.grid)
         return Terms(float(value), *(self.restriction.collect(np.asarray(x)) for x in rest))
 
     @property
     def quick(self) -> bool:
+        if self.itemwise is not None:
+            return True
         # products of tables are cheap: a second program would cost more
         return self.how.degree > 0 and not self.canonical and self._every > 1
 
     def quick_terms(self, psi: np.ndarray) -> Terms:
+        if self.itemwise is not None:
+            full = self.restriction.full(psi)
+            return self.itemwise.terms(full, self.whole, self.grid, degree=1)
         value, gradient = self.quick_value_and_grad(psi)
         return self._newton_terms(psi, self.sample)._replace(value=value, gradient=gradient)
 

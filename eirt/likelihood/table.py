@@ -49,7 +49,7 @@ from eirt.likelihood.polynomials import (
     polynomials,
     powers_up_to,
 )
-from eirt.likelihood.sufficient import Canonical, canonical_incidence
+from eirt.likelihood.sufficient import Canonical, by_person, canonical_incidence
 from eirt.model import CellParameters, Model
 
 if TYPE_CHECKING:
@@ -80,9 +80,9 @@ class Posterior(NamedTuple):
     weights: Float[Array, "N K"]
 
 
-def by_each(who: People, by_person: Array, n: int) -> np.ndarray:
-    """Return what is known of the persons of an incidence for each of the n persons of the data."""
-    return np.asarray(by_person)[who.group[:n] if isinstance(who, Canonical) else slice(n)]
+def rows_of_persons(who: People, n: int) -> Int[np.ndarray, " n"] | slice:
+    """Return which row of an incidence each of the n persons of the data is."""
+    return np.asarray(who.group)[:n] if isinstance(who, Canonical) else slice(n)
 
 
 def log_table(model: Model, cells: CellParameters, data: Data, grid: Grid) -> Float[Array, "S K"]:
@@ -249,14 +249,8 @@ def _projected(
 
     size = len(carry.flat) if between_cells else carry.size
     empty = jnp.zeros((size, size), weights.dtype)
-    total = over_blocks(add, empty, (_by_person(who), weights, moving), how.block)
+    total = over_blocks(add, empty, (by_person(who), weights, moving), how.block)
     return carry.pairs(total) if between_cells else total
-
-
-def _by_person(who: Dense | Padded) -> dict[str, Any]:
-    """Return the arrays of an incidence that have a row for each person."""
-    shared = ("rows_of_cell", "person")
-    return {name: leaf for name, leaf in who._asdict().items() if name not in shared}
 
 
 def _cells_answered(who: Dense | Padded, data: Data) -> Int[Array, "N J"] | None:
@@ -298,5 +292,5 @@ def _lost(
 
     size = rows.gradient.shape[-1] * len(data.cells.item) if between_cells else carry.size
     empty = jnp.zeros((size, size), weights.dtype)
-    total = over_blocks(add, empty, (_by_person(who), weights, moving), block)
+    total = over_blocks(add, empty, (by_person(who), weights, moving), block)
     return carry.pairs(total) if between_cells else total

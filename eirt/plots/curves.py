@@ -107,12 +107,8 @@ def _curves(fit: Fit, chosen: np.ndarray, theta: np.ndarray) -> tuple[np.ndarray
     from scipy.special import expit, ndtri
 
     found, response, theta = fit.item_parameters, fit.model.response, theta - ability_origin(fit)
-    n, size = found.aux.shape
-    places = np.stack(
-        [chosen, n + chosen, *(2 * n + chosen * size + k for k in range(size))], axis=1
-    )
-    values = np.concatenate([found.easiness, found.slope, found.aux.ravel()])[places]
-    covariance = found.covariance[places[:, :, None], places[:, None, :]]
+    parts = [found.easiness[:, None], found.slope[:, None], found.aux]
+    values = np.concatenate(parts, axis=1)[chosen]
     codes = jnp.arange(float(len(fit.design.labels)))
     likely = jax.vmap(jax.vmap(response.log_prob, (0, None, None)), (None, None, 0))
     there = np.asarray(likely(codes, jnp.zeros(()), jnp.asarray(found.aux[chosen]))) > ABSENT / 2
@@ -124,7 +120,7 @@ def _curves(fit: Fit, chosen: np.ndarray, theta: np.ndarray) -> tuple[np.ndarray
 
     both = jax.vmap(jax.vmap(jax.value_and_grad(position), (None, None, 0)), (0, 0, None))
     centre, slope = map(np.asarray, both(*map(jnp.asarray, (values, highest, theta))))
-    variance = np.einsum("itk,ikl,itl->it", slope, covariance, slope)
+    variance = np.einsum("itk,ikl,itl->it", slope, found.blocks[chosen], slope)
     half = ndtri((1 + LEVEL) / 2) * np.sqrt(np.maximum(variance, 0.0))
     return tuple(highest[:, None] * expit(at) for at in (centre, centre - half, centre + half))
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 from typing import TYPE_CHECKING, Any, NamedTuple, Self
 
 import jax
@@ -98,14 +99,14 @@ def _raw_answers(fit: Fit) -> Answers:
     u = jnp.asarray(fit.moments.others if fit.model.n_global else np.zeros(0))
     cells = cell_data(design)
     own = u[cells.places] if u.size else jnp.zeros(cells.places.shape)
-    location, steep, aux = map(np.asarray, _cells(fit.model, jnp.asarray(fit.full), cells, own))
+    steep = jax.tree.map(np.asarray, _cells(fit.model, jnp.asarray(fit.full), cells, own))
     order = np.lexsort((design.obs_cell, design.obs_person))
     person, cell = design.obs_person[order], design.obs_cell[order]
     return _stacked(
         person,
         design.y[order],
         design.obs_item[order],
-        CellParameters(location[cell], steep[cell], aux[cell]),
+        jax.tree.map(lambda leaf: leaf[cell], steep),
         jax.tree.map(np.asarray, standings(fit)),
         _factor(fit),
     )
@@ -150,7 +151,7 @@ def answers_to(fit: Fit, new: Any) -> tuple[Answers, Counts]:
         person,
         y,
         np.asarray(rows.cell.item),
-        CellParameters(*jax.tree.map(np.asarray, cells)),
+        jax.tree.map(np.asarray, cells),
         jax.tree.map(lambda leaf: np.asarray(leaf)[first], stands),
         _factor(fit),
     )
@@ -160,17 +161,9 @@ def answers_to(fit: Fit, new: Any) -> tuple[Answers, Counts]:
 
 
 @compiled(0)
-def _cells(
-    model: Model, full: Array, cells: Cell, own: Float[Array, "C q"]
-) -> tuple[Float[Array, " C"], Float[Array, "C D"], Float[Array, "C n_aux"]]:
-    """Return location, steepness and extra parameters of every cell."""
-    params = model.unpack(full)
-
-    def one(cell: Cell, own: Array) -> tuple[Array, Array, Array]:
-        found = model.cell_parameters(params, cell, own)
-        return found.location, model.steepness(cell, model.predictors(params, cell, own)), found.aux
-
-    return jax.vmap(one)(cells, own)
+def _cells(model: Model, full: Array, cells: Cell, own: Float[Array, "C q"]) -> CellParameters:
+    """Return the parameters of every cell, slopes on abilities in the place of loadings."""
+    return jax.vmap(functools.partial(model.on_ability, model.unpack(full)))(cells, own)
 
 
 def _stacked(

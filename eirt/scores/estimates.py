@@ -6,6 +6,7 @@ eta_j = location_j + loading_j'x, derivatives in x follow from those in eta.
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from typing import TYPE_CHECKING, NamedTuple
 
 import jax
@@ -13,6 +14,7 @@ import jax.numpy as jnp
 
 from eirt._compiled import compiled
 from eirt._math import (
+    Tree,
     cholesky,
     cholesky_solve,
     gauss_hermite_grid,
@@ -175,7 +177,7 @@ def _weighted_likelihood(model: Model, n_categories: int, one: Answers) -> Estim
 
 @compiled(0, 1, 2)
 def estimates(model: Model, method: str, n_categories: int, answers: Answers) -> Estimate:
-    """Return estimates of every person (this is where persons are vmapped).
+    """Return estimates of every person.
 
     Args:
         model: the model.
@@ -190,14 +192,7 @@ def estimates(model: Model, method: str, n_categories: int, answers: Answers) ->
         of = {"EAP": _posterior_mean, "MAP": _posterior_mode, "ML": _likelihood_mode}[method]
         return of(model, person)
 
-    n = len(answers.y)
-    if n <= TOGETHER:
-        return jax.vmap(one)(answers)
-    # some need many steps, those with extreme responses most: they wait for each other alone
-    order = jnp.argsort(jnp.sum(answers.y * answers.present, axis=1))
-    some = jax.tree.map(lambda leaf: leaf[order], answers)
-    found = jax.lax.map(one, some, batch_size=TOGETHER)
-    return jax.tree.map(lambda leaf: jnp.zeros_like(leaf).at[order].set(leaf), found)
+    return _of_each(one, answers)
 
 
 @compiled(0)
@@ -208,8 +203,12 @@ def posterior_modes(model: Model, answers: Answers) -> tuple[Array, Array]:
         x, information = mode(model, person, 1.0)
         return x, cholesky(information)
 
-    n = len(answers.y)
-    if n <= TOGETHER:
+    return _of_each(one, answers)
+
+
+def _of_each(one: Callable[[Answers], Tree], answers: Answers) -> Tree:
+    """Return what is found for every person (this is where persons are vmapped)."""
+    if len(answers.y) <= TOGETHER:
         return jax.vmap(one)(answers)
     # some need many steps, those with extreme responses most: they wait for each other alone
     order = jnp.argsort(jnp.sum(answers.y * answers.present, axis=1))
