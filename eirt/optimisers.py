@@ -29,6 +29,7 @@ GAINED = 1e-8  # gain of log-likelihood at which it hands over, too
 FAR = 5.0  # Newton decrement per parameter beyond which EM steps lead on better
 NEAR = 1.0  # Newton decrement below which secants tell enough of how the information changes
 MOVED = 1e-6  # Newton decrement of a step that changes the information noticeably
+SEARCHED = 1e-7  # at which a search ends, where the information is built
 
 
 class Solution(NamedTuple):
@@ -127,7 +128,7 @@ class Newton(Optimiser):
                     step, decrement = newton_step(terms)
                 far, before = decrement > FAR * len(psi), decrement
                 report(terms.value, scaled_gradient(terms, objective.design.n_obs))
-                if not decrement > MOVED:
+                if not decrement > SEARCHED:
                     break
                 if far:
                     step, _ = newton_step(terms._replace(information=terms.safe))

@@ -44,6 +44,7 @@ CASES = {
     "large": ("binary", "two_pl", {}),
     "large graded": ("graded", "grm", {}),
 }
+APART = [case for case in CASES if case not in ("equal scores", "large graded")]  # by process
 
 
 def outcome(name, part, **options):
@@ -123,15 +124,16 @@ def main(folder, process=None, port=None):
         # on a busy machine devices may wait for each other longer than the 40 seconds of XLA
         waiting = "--xla_cpu_collective_call_terminate_timeout_seconds=600"
         os.environ["XLA_FLAGS"] = f"--xla_force_host_platform_device_count=4 {waiting}"
-        part, name = slice(None), "devices"
+        part, name, cases = slice(None), "devices", list(CASES)
     else:
         import jax
 
         jax.config.update("jax_cpu_collectives_implementation", "gloo")
         jax.distributed.initialize(f"localhost:{port}", 2, int(process))
-        part, name = (slice(0, FIRST), slice(FIRST, N))[int(process)], f"process{process}"
+        part = (slice(0, FIRST), slice(FIRST, N))[int(process)]
+        name, cases = f"process{process}", APART
     found = {}
-    for case in CASES:
+    for case in cases:
         if case == "large":
             as_if_large()
         found[case] = outcome(case, part, device="all")

@@ -11,7 +11,7 @@ import pytest
 
 import eirt
 from eirt.devices import chosen
-from tests.devices_worker import CASES, FIRST, N, data, outcome
+from tests.devices_worker import APART, CASES, FIRST, N, data, outcome
 
 EXACT = {"rtol": 1e-9, "atol": 1e-12}
 # searches that samples lead end elsewhere, within what they stop at; large graded models have
@@ -76,7 +76,7 @@ def test_four_devices(devices, single, case):
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize("case", CASES)
+@pytest.mark.parametrize("case", APART)
 def test_two_processes_with_their_own_persons(processes, single, case):
     whole = single[case]["persons"]
     for found, own in zip(processes, (whole[:FIRST], whole[FIRST:]), strict=True):
@@ -88,7 +88,7 @@ def test_two_processes_with_their_own_persons(processes, single, case):
 @pytest.mark.slow
 def test_processes_find_the_same(processes):
     one, other = processes
-    for case in CASES:
+    for case in APART:
         np.testing.assert_array_equal(one[case]["estimates"], other[case]["estimates"])
 
 

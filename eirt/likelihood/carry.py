@@ -2,7 +2,8 @@
 
 Scores and informations are computed in the moved parameters of cells (location, loading, ...).
 A `Direct` carry takes them to parameters, each of which may move any cell; a `Local` carry takes
-them to random effects, few of which move a given cell, without ever storing the zeros.
+them to random effects, few of which move a given cell, without ever storing the zeros; `Uncarried`
+leaves them where they are.
 """
 
 from __future__ import annotations
@@ -107,4 +108,16 @@ class Local(NamedTuple):
         return total.at[places[:, :, None], places[:, None, :]].add(carried.reshape(n, size, size))
 
 
-Carry = Direct | Local
+class Uncarried(NamedTuple):
+    """Scores and informations of cells as they are: to be summed first, and carried then."""
+
+    def blocks(self, by_cell: Float[Array, "C m m"]) -> Float[Array, "C m m"]:
+        """Return an information in which cells are independent."""
+        return by_cell
+
+    def pairs(self, between: Float[Array, "Cm Cm"]) -> Float[Array, "Cm Cm"]:
+        """Return an information between cells."""
+        return between
+
+
+Carry = Direct | Local | Uncarried

@@ -12,10 +12,11 @@ from eirt._compiled import compiled
 from eirt._math import Grid
 from eirt.likelihood.ability import node_statistics, partition
 from eirt.likelihood.canonical import Louis
-from eirt.likelihood.carry import Direct
+from eirt.likelihood.carry import Direct, Uncarried
 from eirt.likelihood.cells import Data, cell_parameters, flatten, on_common_scale, person_prior
 from eirt.likelihood.incidence import Dense
 from eirt.likelihood.persons import Spread, each_person, over_persons, stored
+from eirt.likelihood.sufficient import Canonical
 from eirt.likelihood.table import (
     Assembly,
     Incidence,
@@ -110,7 +111,13 @@ def newton_terms(
         return flatten(cell_parameters(model, expanded, data, jnp.zeros(0)))[:, : how.m]
 
     carry = Direct(jax.jacfwd(flat_cells)(psi))
-    sums = over_persons(lambda some: _sums(model, how, psi, carry, data, some, grid), who, grid)
+    # what blocks of persons tell of cells is summed before it is carried, where it can be
+    later = isinstance(stored(who), Canonical) and not model.varied
+    within = Uncarried() if later else carry
+    sums = over_persons(lambda some: _sums(model, how, psi, within, data, some, grid), who, grid)
+    complete, lost = sums.louis.complete, sums.louis.lost
+    if later:
+        complete, lost = carry.blocks(complete), carry.pairs(lost)
 
     def linearised(free: Array) -> Array:
         """Parameters of cells, weighted by their scores."""
@@ -118,8 +125,7 @@ def newton_terms(
 
     # location and loading may be products of parameters: the curvature of the map itself
     gradient, bend = jax.grad(linearised)(psi), jax.hessian(linearised)(psi)
-    complete = sums.louis.complete
-    observed = complete - bend - sums.louis.lost
+    observed = complete - bend - lost
     if sums.persons is not None:
         moved, bent, known = sums.persons
         gradient, observed, complete = gradient + moved, observed - bent, complete + known
@@ -130,7 +136,7 @@ def _sums(
     model: Model,
     how: Assembly,
     psi: Array,
-    carry: Direct,
+    carry: Direct | Uncarried,
     data: Data,
     who: Incidence,
     grid: Grid,

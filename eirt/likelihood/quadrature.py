@@ -36,7 +36,9 @@ from eirt.restrictions import Restriction, unrestricted
 SAMPLE = 1000, 5  # persons whose information leads a search: at least, and per parameter
 MOST_SAMPLED = 0.25  # of all persons: else the information of all is as good
 SPARED = 8  # of a sample whose maximum is found first, everybody stands for so many
-LEAST_REHEARSED = 4000  # persons in it
+LEAST_REHEARSED = 4000  # persons in it, fewer where WORTH_IT is less than persons x parameters
+WORTH_IT = 5_000_000
+MANY = 300  # parameters between which products of responses take longest
 
 
 @dataclass(frozen=True)
@@ -131,15 +133,18 @@ class QuadratureObjective(Objective):
     def quick(self) -> bool:
         if self.itemwise is not None:
             return True
-        # products of tables are cheap: a second program would cost more
-        return self.how.degree > 0 and not self.canonical and self._every > 1
+        if self.canonical:  # products of tables are cheap, but for those of many items
+            return len(self.restriction.source) >= MANY and self.sampled is not None
+        return self.how.degree > 0 and self._every > 1
 
     def quick_terms(self, psi: np.ndarray) -> Terms:
         if self.itemwise is not None:
             full = self.restriction.full(psi)
             return self.itemwise.terms(full, self.whole, self.grid, degree=1)
         value, gradient = self.quick_value_and_grad(psi)
-        return self._newton_terms(psi, self.sample)._replace(value=value, gradient=gradient)
+        sample = self.sampled if self.canonical else self.sample
+        assert sample is not None
+        return self._newton_terms(psi, sample)._replace(value=value, gradient=gradient)
 
     def quick_value_and_grad(self, psi: np.ndarray) -> tuple[float, np.ndarray]:
         return self._value_and_grad(psi, self.light)
@@ -173,14 +178,21 @@ class QuadratureObjective(Objective):
         if self.precision == "mixed" and not self.how.single:
             found.how, found.enough, found.rounding = self.how._replace(single=True), 1e-4, SINGLE
             return found
-        least = max(LEAST_REHEARSED, len(self.restriction.select))
+        if self.sampled is None:
+            return None
+        found.who, found.enough = self.sampled, self.restriction.select.shape[1] / 10
+        found.__dict__.pop("sampled", None)
+        return found
+
+    @functools.cached_property
+    def sampled(self) -> Persons | None:
+        """One of SPARED persons of a table, standing for all, if these are so many."""
+        size = len(self.restriction.source)
+        least = max(size, min(LEAST_REHEARSED, WORTH_IT // (SPARED * size)))
         if len(stored(self.who).weight) < SPARED * least:
             return None
         sample = sampled(fetched(self.who), SPARED, self.design.devices)
-        if sample is None:
-            return None
-        found.who, found.enough = self._placed(sample), self.restriction.select.shape[1] / 10
-        return found
+        return None if sample is None else self._placed(sample)
 
     def moments(self, psi: np.ndarray) -> Moments:
         full, who = self.restriction.full(psi), of_process(self.who)

@@ -24,7 +24,7 @@ from eirt.likelihood.canonical import (
     canonical_louis,
     projection,
 )
-from eirt.likelihood.carry import Carry, Direct, Local
+from eirt.likelihood.carry import Carry, Direct, Local, Uncarried
 from eirt.likelihood.cells import (
     Data,
     People,
@@ -290,6 +290,7 @@ def _lost(
         second = jnp.einsum("nkp,nkq->pq", scores * mass[:, :, None], scores)
         return total + second - (mean * some.weight[:, None]).T @ mean
 
+    assert not isinstance(carry, Uncarried)
     size = rows.gradient.shape[-1] * len(data.cells.item) if between_cells else carry.size
     empty = jnp.zeros((size, size), weights.dtype)
     total = over_blocks(add, empty, (by_person(who), weights, moving), block)
