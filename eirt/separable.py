@@ -13,7 +13,7 @@ from eirt.errors import DataError
 if TYPE_CHECKING:
     from jaxtyping import Float, Int
 
-PERSONS_AT_A_TIME = 512
+AT_A_TIME = 512
 MOST_BETWEEN = 200  # parameters of several items whose covariance is found one by one
 
 
@@ -262,18 +262,18 @@ class _Items:
         """Return what A^-1 holds of each item's parameters."""
         import scipy.linalg
 
-        inverse = scipy.linalg.lapack.dpotri(self.between, lower=1)[0] if self.w.shape[1] else None
-        found = np.empty_like(self.half)
-        k = self.half.shape[1]
+        found, k = np.empty_like(self.half), self.half.shape[1]
+        inverse = None
+        if self.w.shape[1]:
+            # columns below the diagonal are rows above it
+            inverse = _mirrored(scipy.linalg.lapack.dpotri(self.between, lower=1)[0].T)
         for c, half in enumerate(self.half):
             middle = np.eye(k)
             if inverse is not None:
                 own = self.w[c * k : (c + 1) * k]
-                places = own.indices[: own.indptr[1]]
-                part = np.tril(inverse[places[:, None], places])
-                w = own.data.reshape(k, -1)
-                once = w @ part @ w.T
-                middle = middle + once + once.T - (w * np.diagonal(part)) @ w.T
+                w, places = own.data.reshape(k, -1), own.indices[: own.indptr[1]]
+                part = inverse.take(places[:, None] * len(inverse) + places)
+                middle = middle + w @ part @ w.T
             found[c] = half.T @ middle @ half
         return found
 
@@ -295,12 +295,26 @@ def _sparse(information: Separable, half: np.ndarray) -> Any:
     return csr_array((data, indices, pointer), shape=(c * k, n_persons * q))
 
 
+def _mirrored(matrix: Float[np.ndarray, "M M"]) -> Float[np.ndarray, "M M"]:
+    """Copy what is above the diagonal to below it, in place: such matrices are large.
+
+    >>> _mirrored(np.array([[1.0, 2.0], [0.0, 3.0]])).tolist()
+    [[1.0, 2.0], [2.0, 3.0]]
+    """
+    for first in range(0, len(matrix), AT_A_TIME):
+        end = first + AT_A_TIME
+        block = np.triu(matrix[first:end, first:end])
+        matrix[first:end, first:end] = block + np.triu(block, 1).T
+        matrix[end:, first:end] = matrix[first:end, end:].T
+    return matrix
+
+
 def _left(w: Any) -> Float[np.ndarray, "M M"]:
     """Return I - W'W."""
     size = w.shape[1]
     found, turned = np.empty((size, size)), w.T.tocsr()
-    for first in range(0, size, PERSONS_AT_A_TIME):
-        rows = slice(first, first + PERSONS_AT_A_TIME)
+    for first in range(0, size, AT_A_TIME):
+        rows = slice(first, first + AT_A_TIME)
         np.negative((turned[rows] @ w).toarray(), out=found[rows])
     found[np.diag_indices(size)] += 1.0
     return found

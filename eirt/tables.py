@@ -219,9 +219,11 @@ def _of_all_items(fit: Fit) -> tuple[np.ndarray, ...]:
 def _of_single_items(fit: Fit) -> tuple:
     """Return the same where each item has parameters of its own: nothing is known of pairs."""
     local = fit.objective.unpenalised.itemwise.local  # type: ignore[attr-defined]
-    found = _each_described(local.model, jnp.asarray(fit.full[local.places]), local.cells)
+    order = np.argsort(fit.design.cell_item)  # a cell per item, in the order of the data
+    places, cells = local.places[order], jax.tree.map(lambda leaf: leaf[order], local.cells)
+    found = _each_described(local.model, jnp.asarray(fit.full[places]), cells)
     values, moving = (np.asarray(part) for part in found)
-    return values, moving @ fit.covariance_of(local.places) @ moving.swapaxes(1, 2), None, None
+    return values, moving @ fit.covariance_of(places) @ moving.swapaxes(1, 2), None, None
 
 
 @compiled(0)

@@ -22,8 +22,9 @@ def answers(n_persons: int, n_items: int, share: float, categories: int = 2) -> 
     eta = slope[item] * (rng.normal(size=n_persons)[person] - location[item])
     steps = np.linspace(0.0, 1.2, categories - 1)
     y = (eta + rng.logistic(size=len(eta)) > steps[:, None]).sum(axis=0)
-    names = np.array([f"q{k:03d}" for k in range(n_items)])
-    return pd.DataFrame({"id": person, "item": names[item], "resp": y})
+    # in another order than that in which they occur
+    names = pd.Categorical.from_codes(item, [f"q{k:03d}" for k in rng.permutation(n_items)])
+    return pd.DataFrame({"id": person, "item": names, "resp": y})
 
 
 CASES = {
@@ -140,7 +141,8 @@ def test_recovery():
     person = np.repeat(np.arange(n_persons), each)
     easiness, theta = rng.normal(size=n_items), rng.normal(size=n_persons)
     y = rng.random(len(item)) < expit(theta[person] + easiness[item])
-    data = pd.DataFrame({"id": person, "item": item.astype(str), "resp": y * 1})
+    names = pd.Categorical.from_codes(item, [str(k) for k in range(n_items)])
+    data = pd.DataFrame({"id": person, "item": names, "resp": y * 1})
     fit = eirt.two_pl(data, priors={"discrimination": eirt.LogNormal(0, 0.3)}, extreme="drop")
     assert fit.converged and fit.objective.unpenalised.itemwise
     table = fit.items

@@ -27,7 +27,7 @@ if TYPE_CHECKING:
 
 LEFT_OUT = 1e-5  # of the posterior variance of a score, in the information
 TOGETHER = 3000  # parameters of which there is a matrix
-ELEMENTS = 2**21  # items at a time x answers x functions x nodes
+ELEMENTS = 2**19  # items at a time x answers x functions x nodes
 
 
 class Sums(NamedTuple):
@@ -36,14 +36,13 @@ class Sums(NamedTuple):
     Attributes:
         value: the log-likelihood.
         score: gradient in the parameters of each item's small model.
-        complete: complete information of these.
-        loads: what of it is lost, by who answered: sums of squares over their functions. None
-            where it was not asked for.
+        complete: complete information of these; None where it was not asked for.
+        loads: what of it is lost, by who answered: sums of squares over their functions.
     """
 
     value: Float[Array, ""]
     score: Float[Array, "C L"]
-    complete: Float[Array, "C L L"]
+    complete: Float[Array, "C L L"] | None
     loads: Float[Array, "C A q L"] | None
 
 
@@ -76,7 +75,7 @@ def item_sums(
 ) -> Sums:
     """Return the log-likelihood and what each item adds to its derivatives.
 
-    Of degree 0, nothing is lost.
+    Of degree 0, these are first derivatives alone.
 
     Args:
         model: the model.
@@ -104,7 +103,7 @@ def item_sums(
 
 def _of_item(
     small: Model, functions: Float[Array, "N q K"], grid: Grid, item: Items
-) -> tuple[Float[Array, " L"], Float[Array, "L L"], Float[Array, "A q L"] | None]:
+) -> tuple[Float[Array, " L"], Float[Array, "L L"] | None, Float[Array, "A q L"] | None]:
     """Return score, complete information and loads of ONE item."""
     flat = functools.partial(flat_parameters, small, cell=item.cells)
     here, d = flat(item.values), small.dimension
@@ -117,15 +116,14 @@ def _of_item(
     chosen = (gave[:, None] == jnp.arange(len(item.y))) * 1.0
     expected = chosen.T @ own[:, 0]
     score = jnp.einsum("yk,ykm->m", expected, gradient)
-    curvature = -jnp.einsum("yk,ykmn->mn", expected, hessian)
     moving = jax.jacfwd(lambda values: flat(values)[:m])(item.values)
-    bend = jax.hessian(lambda values: score @ flat(values)[:m])(item.values)
-    complete = moving.T @ curvature @ moving - bend
     if functions.shape[1] == 1:
-        return score @ moving, complete, None
+        return score @ moving, None, None
+    curvature = -jnp.einsum("yk,ykmn->mn", expected, hessian)
+    bend = jax.hessian(lambda values: score @ flat(values)[:m])(item.values)
     loads = jnp.einsum("aqk,ykm->aqym", own[:, 1:], gradient)
     loads = jnp.einsum("aqym,ay->aqm", loads, chosen)
-    return score @ moving, complete, loads @ moving
+    return score @ moving, moving.T @ curvature @ moving - bend, loads @ moving
 
 
 class Itemwise:

@@ -219,10 +219,13 @@ class QuadratureObjective(Objective):
         finer = equispaced_grid(nodes, self.model.dimension, WIDER * self.choice.reach)
         full = self.restriction.full(psi)
         there = marginal.value(self.model, full, self.whole, self.who, finer)
-        if self.known is None or not np.array_equal(self.known[0], psi):
-            self.newton_terms(psi)  # compiled before, unlike the value alone
-        assert self.known is not None
-        return {"quadrature": float(there) - self.known[1]}
+        if self.known is not None and np.array_equal(self.known[0], psi):
+            here = self.known[1]
+        elif self.itemwise is not None:
+            here, _ = self.value_and_grad(psi)
+        else:
+            here = self.newton_terms(psi).value  # compiled before, unlike the value alone
+        return {"quadrature": float(there) - here}
 
     def refined(self) -> Objective | None:
         nodes = finer_nodes(self.nodes, self.model.dimension)
