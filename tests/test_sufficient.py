@@ -1,13 +1,15 @@
 """Large tables: blocks of persons, samples that lead the search, bytes in place of numbers."""
 
+import jax
 import numpy as np
 import pandas as pd
 import pytest
 
 import eirt
 from eirt._config import double_precision
+from eirt.likelihood import quadrature
 from eirt.likelihood.persons import CACHED
-from eirt.likelihood.sufficient import sampled
+from eirt.likelihood.sufficient import canonical_incidence, sampled
 from eirt.optimisers import Newton
 from eirt.progress import Progress
 
@@ -40,6 +42,30 @@ def test_blocks_of_persons_add_up(large):
     whole, *parts = map(terms, (large, *(eirt.two_pl(half, wide=True) for half in halves)))
     for total, one, other in zip(whole, *parts, strict=True):
         np.testing.assert_allclose(total, one + other, rtol=1e-10, atol=1e-7)
+
+
+def test_large_tables_are_not_copied(large):
+    @double_precision
+    def taken():
+        who = canonical_incidence(large.model, large.design)
+        return who.y.ctypes.data, jax.device_put(who.y).unsafe_buffer_pointer()
+
+    there, here = taken()
+    assert there == here or jax.default_backend() != "cpu"
+
+
+def test_samples_lead_where_items_are_many(monkeypatch):
+    """Tables of many items are searched with a sample's information, and end where others do."""
+    data = _simulated(4096)
+    one = eirt.two_pl(data, wide=True)
+    monkeypatch.setattr(quadrature, "MANY", 10)
+    monkeypatch.setattr(quadrature, "WORTH_IT", 50_000)
+    other = eirt.two_pl(data, wide=True)
+    assert other.objective.quick and not one.objective.quick
+    np.testing.assert_allclose(other.psi, one.psi, atol=1e-5)
+    # the information is built where a ten-millionth of log-likelihood is left to gain
+    np.testing.assert_allclose(other.vcov, one.vcov, rtol=1e-4, atol=1e-7)
+    assert other.certificate.decrement < 1e-10
 
 
 def test_moments_of_each_person_are_found_in_blocks(large):

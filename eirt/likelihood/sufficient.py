@@ -21,6 +21,10 @@ if TYPE_CHECKING:
     from jaxtyping import Array, Float, Int, Shaped
 
 
+AT_A_TIME = 2**14  # persons
+ALIGNED = 64  # bytes, at multiples of which arrays begin
+
+
 class Canonical(NamedTuple):
     """Who answered what, each cell at most once.
 
@@ -67,10 +71,11 @@ def canonical_incidence(model: Model, design: Design) -> Canonical:
     table = np.append(design.row_y, base)
     small = table.astype(np.uint8) if 0 <= table.min() and table.max() < 2**8 else table
     table = small if np.array_equal(small, table) else table
-    y = np.full((n_cells, rounded_up(n)), base, table.dtype)  # padded at once: it may be large
-    for row, out in zip(rows.T, y, strict=True):
-        np.take(table, row, out=out[:n], mode="clip")
-    y = y.T
+    y = _aligned((rounded_up(n), n_cells), table.dtype)  # padded at once: it may be large
+    y[n:] = base
+    for first in range(0, n, AT_A_TIME):
+        some = slice(first, min(first + AT_A_TIME, n))
+        np.take(table, rows[some], out=y[some], mode="clip")
     person, group, weight = person_data(design), np.arange(n), np.ones(n)
     first, present = group, None
     if design.complete:
@@ -102,6 +107,14 @@ def canonical_incidence(model: Model, design: Design) -> Canonical:
         jax.tree.map(lambda leaf: padded(leaf[first]), person),
         np.pad(group, (0, rounded_up(n) - n)),
     )
+
+
+def _aligned(shape: tuple[int, int], dtype: np.dtype) -> Shaped[np.ndarray, "N C"]:
+    """Return an array that JAX takes as it is, instead of copying it: in memory at a multiple."""
+    size = int(np.prod(shape)) * dtype.itemsize
+    whole = np.empty(size + ALIGNED, np.uint8)
+    first = -whole.ctypes.data % ALIGNED
+    return whole[first : first + size].view(dtype).reshape(shape)
 
 
 def _alike(model: Model, design: Design, person: Person) -> np.ndarray:
