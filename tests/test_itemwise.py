@@ -112,6 +112,8 @@ def test_what_a_table_of_parameters_would_take_is_said(both, monkeypatch):
         apart.__dict__.pop(name, None)
         with pytest.raises(eirt.DataError, match=r"too many for a table.*fit\.items"):
             getattr(apart, name)
+    with pytest.raises(ValueError, match=r"persons cannot tell the covariance of \d+ parameters"):
+        apart.covariance("sandwich")
     with pytest.raises(eirt.DataError, match="standard errors on the scale of the model alone"):
         apart.difficulty("items")
 

@@ -201,6 +201,11 @@ class QuadratureObjective(Objective):
         return Moments(mean, covariance, np.zeros(0), np.zeros((0, 0)))
 
     def person_scores(self, psi: np.ndarray) -> np.ndarray:
+        if self.itemwise is not None:
+            raise ValueError(
+                f"{self.design.n_persons} persons cannot tell the covariance of {len(psi)} "
+                "parameters: keep that of the observed information, fit.items and fit.fixed."
+            )
         full, devices = self.restriction.full(psi), self.design.devices
         # persons whose scores differ may have been counted as one, with the same posterior
         who = incidence(self.design, nearly_complete(self.design))

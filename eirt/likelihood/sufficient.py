@@ -73,8 +73,8 @@ def canonical_incidence(model: Model, design: Design) -> Canonical:
     table = small if np.array_equal(small, table) else table
     y = _aligned((rounded_up(n), n_cells), table.dtype)  # padded at once: it may be large
     y[n:] = base
-    for first in range(0, n, AT_A_TIME):
-        some = slice(first, min(first + AT_A_TIME, n))
+    for begin in range(0, n, AT_A_TIME):
+        some = slice(begin, min(begin + AT_A_TIME, n))
         np.take(table, rows[some], out=y[some], mode="clip")
     person, group, weight = person_data(design), np.arange(n), np.ones(n)
     first, present = group, None
@@ -147,9 +147,12 @@ def sampled(who: Canonical, every: int, devices: Devices | None = None) -> Canon
         devices: those with all persons, if they are several.
     """
     own = jax.tree.map(lambda leaf: np.asarray(leaf)[::every], by_person(who))
-    there = np.ones(own["y"].shape) if own["present"] is None else own["present"]
-    there = there * (own["weight"] > 0)[:, None]
-    counts = np.stack([np.sum(there * (own["y"] != who.base), axis=0), there.sum(axis=0)])
+    weighs = own["weight"] > 0
+    counts = np.zeros((2, len(who.base)))
+    for cell, base in enumerate(np.asarray(who.base)):  # by cell: tables of numbers are large
+        there = weighs if own["present"] is None else weighs & (own["present"][:, cell] > 0)
+        others = there & (own["y"][:, cell] != base)
+        counts[:, cell] = np.count_nonzero(others), np.count_nonzero(there)
     others, size = counts if devices is None else devices.total(counts)
     if np.any(np.minimum(others, size - others) < FEW):
         return None
