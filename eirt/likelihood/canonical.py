@@ -16,7 +16,7 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 
-from eirt._math import Grid, over_blocks, rounded_up, squared
+from eirt._math import Grid, over_blocks, rounded_up
 from eirt.design import Design
 from eirt.likelihood.ability import node_statistics
 from eirt.likelihood.carry import Carry, Direct
@@ -183,10 +183,7 @@ def _with_responses(
         empty = empty.at[:, :, :, 1 + b].add(-jnp.moveaxis(cross, 0, 2))
         for c in range(d):
             covariance = weights @ (x[:, b] * x[:, c]) - mean[:, b] * mean[:, c]
-            if b == c:  # a variance: a symmetric product takes half the time
-                both = squared(who.y * jnp.sqrt(who.weight * jnp.maximum(covariance, 0.0))[:, None])
-            else:
-                both = (weighted * covariance[:, None]).T @ who.y
+            both = (weighted * covariance[:, None]).T @ who.y
             empty = empty.at[:, 1 + b, :, 1 + c].add(both)
     return empty.reshape(n_cells * m, n_cells * m)
 
