@@ -79,8 +79,10 @@ def canonical_incidence(model: Model, design: Design) -> Canonical:
     person, group, weight = person_data(design), np.arange(n), np.ones(n)
     first, present = group, None
     if design.complete:
-        group = _alike(model, design, person)
-        weight, first = np.bincount(group).astype(float), first_of(group)
+        alike = _alike(model, design, person)
+        if alike is not None:
+            group = alike
+            weight, first = np.bincount(group).astype(float), first_of(group)
     else:
         present = (rows < answers.n_rows).astype(np.uint8)
 
@@ -117,15 +119,15 @@ def _aligned(shape: tuple[int, int], dtype: np.dtype) -> Shaped[np.ndarray, "N C
     return whole[first : first + size].view(dtype).reshape(shape)
 
 
-def _alike(model: Model, design: Design, person: Person) -> np.ndarray:
-    """Number the persons, those who are known to have equal posteriors alike.
+def _alike(model: Model, design: Design, person: Person) -> np.ndarray | None:
+    """Number the persons, those who are known to have equal posteriors alike; None if nobody is.
 
     With loading_c = Lambda'z_c the responses enter a posterior through the scores sum_c y_c z_c.
     """
     import pandas as pd
 
     if model.moved > 1 or any(effect.slope.free for effect in model.effects if effect.local):
-        return np.arange(len(design.persons))
+        return None
     columns = [
         design.observations.by_person(design.row_y * z[design.row_cell])
         for term in design.terms
