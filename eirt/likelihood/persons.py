@@ -51,7 +51,7 @@ def placed(who: Any, devices: Devices | None) -> Any:
     if devices is None:
         return jax.device_put(who)
     if isinstance(who, Canonical):  # of the persons of this process, which the host keeps
-        who = who._replace(group=jnp.zeros(0, int))
+        who = who._replace(group=None)
     parts = devices.spread(by_person(who), len(who.weight))
     return Spread(devices.copied(who._replace(**dict.fromkeys(parts)))._replace(**parts), devices)
 

@@ -37,7 +37,8 @@ class Canonical(NamedTuple):
         constant: what log p(y) holds besides y eta - b(eta), relative to the base, by person.
         weight: how many each stands for.
         person: covariates of each person.
-        group: which of these each person of the data is; more than there are persons, maybe.
+        group: which of these each person of the data is; more than there are persons, maybe. None
+            where each is one.
     """
 
     y: Shaped[Array, "N C"]
@@ -46,7 +47,7 @@ class Canonical(NamedTuple):
     constant: Float[Array, " N"]
     weight: Float[Array, " N"]
     person: Person
-    group: Int[Array, " persons"]
+    group: Int[Array, " persons"] | None
 
 
 @compiled(0)
@@ -76,18 +77,16 @@ def canonical_incidence(model: Model, design: Design) -> Canonical:
     for begin in range(0, n, AT_A_TIME):
         some = slice(begin, min(begin + AT_A_TIME, n))
         np.take(table, rows[some], out=y[some], mode="clip")
-    person, group, weight = person_data(design), np.arange(n), np.ones(n)
-    first, present = group, None
-    if design.complete:
-        alike = _alike(model, design, person)
-        if alike is not None:
-            group = alike
-            weight, first = np.bincount(group).astype(float), first_of(group)
-    else:
+    person, weight, present = person_data(design), np.ones(n), None
+    group = _alike(model, design, person) if design.complete else None
+    first: Any = slice(None)
+    if group is not None:
+        weight, first = np.bincount(group).astype(float), first_of(group)
+    if not design.complete:
         present = (rows < answers.n_rows).astype(np.uint8)
 
     def mean(values: np.ndarray) -> np.ndarray:
-        if len(weight) == n:  # nobody is like another
+        if group is None or len(weight) == n:  # nobody is like another
             return values
         sums = [np.bincount(group, column) for column in values.T]
         return np.stack(sums, axis=1) / weight[:, None]
@@ -99,15 +98,18 @@ def canonical_incidence(model: Model, design: Design) -> Canonical:
     def padded(values: np.ndarray) -> np.ndarray:
         return np.concatenate([values, np.zeros((more, *values.shape[1:]), values.dtype)])
 
+    # one after the other: each takes the place of what it is made of
+    constant = padded(constant)
+    weight = padded(weight)
     return on_host(
         Canonical,
         y,
         None if present is None else padded(present),
         np.full(n_cells, base),
-        padded(constant),
-        padded(weight),
+        constant,
+        weight,
         jax.tree.map(lambda leaf: padded(leaf[first]), person),
-        np.pad(group, (0, rounded_up(n) - n)),
+        None if group is None else np.pad(group, (0, rounded_up(n) - n)),
     )
 
 

@@ -82,7 +82,9 @@ class Posterior(NamedTuple):
 
 def rows_of_persons(who: People, n: int) -> Int[np.ndarray, " n"] | slice:
     """Return which row of an incidence each of the n persons of the data is."""
-    return np.asarray(who.group)[:n] if isinstance(who, Canonical) else slice(n)
+    if isinstance(who, Canonical) and who.group is not None:
+        return np.asarray(who.group)[:n]
+    return slice(n)
 
 
 def log_table(model: Model, cells: CellParameters, data: Data, grid: Grid) -> Float[Array, "S K"]:
