@@ -2,9 +2,7 @@
 
 from __future__ import annotations
 
-import functools
-from collections.abc import Callable
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 import jax
 import jax.numpy as jnp
@@ -21,28 +19,17 @@ if TYPE_CHECKING:
     from eirt.results import Fit
 
 
-def with_jacobian(function: Callable[..., jax.Array]) -> Callable[..., tuple]:
-    """Return a compiled function of (what is fixed, x): value and Jacobian, for the delta method.
+@compiled(0)
+def _components(block: Covariance, theta: jax.Array) -> tuple[jax.Array, jax.Array]:
+    """Return standard deviations, then correlations, of a covariance, and their derivatives."""
 
-    Args:
-        function: of one fixed argument and of x.
-    """
+    def found(theta: jax.Array) -> jax.Array:
+        factor = block.factor(theta)
+        covariance = factor @ factor.T
+        sd = jnp.sqrt(jnp.maximum(jnp.diagonal(covariance), 1e-300))
+        return jnp.concatenate([sd, (covariance / jnp.outer(sd, sd)).ravel()])
 
-    @compiled(0)
-    @functools.wraps(function)
-    def both(fixed: Any, x: jax.Array) -> tuple[jax.Array, jax.Array]:
-        return function(fixed, x), jax.jacfwd(function, 1)(fixed, x)
-
-    return both
-
-
-@with_jacobian
-def _components(block: Covariance, theta: jax.Array) -> jax.Array:
-    """Return standard deviations, then correlations, of a covariance."""
-    factor = block.factor(theta)
-    covariance = factor @ factor.T
-    sd = jnp.sqrt(jnp.maximum(jnp.diagonal(covariance), 1e-300))
-    return jnp.concatenate([sd, (covariance / jnp.outer(sd, sd)).ravel()])
+    return found(theta), jax.jacfwd(found)(theta)
 
 
 @compiled(0)

@@ -206,9 +206,8 @@ def _of_single_items(
 ) -> tuple[np.ndarray, np.ndarray]:
     """Return the same on the model's own scale, where items need not know of each other."""
     found = fit.item_parameters
-    parts = [found.easiness[:, None], found.slope[:, None], found.aux]
-    rows = jnp.asarray(np.concatenate(parts, axis=1)[item])
-    value, slope = (np.asarray(part) for part in _each(fit.model.response, rows, step))
+    each = _each(fit.model.response, jnp.asarray(found.values[item]), step)
+    value, slope = (np.asarray(part) for part in each)
     blocks = found.blocks[item]
     variance = np.einsum("ri,rij,rj->r", slope, blocks, slope)
     sd, derivative = _scale(fit.model, jnp.asarray(fit.full))
@@ -227,7 +226,7 @@ def _each(
 
     def one(own: Array, step: Array | None) -> Array:
         easiness = own[0] if step is None else own[0] - response.thresholds(own[2:])[step]
-        return -easiness / own[1]
+        return from_easiness(easiness, own[1], jnp.ones(())).difficulty
 
     return jax.vmap(jax.value_and_grad(one), (0, None if step is None else 0))(rows, step)
 

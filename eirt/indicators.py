@@ -10,7 +10,7 @@ import jax
 import numpy as np
 
 if TYPE_CHECKING:
-    from jaxtyping import Int
+    from jaxtyping import Float, Int
 
 
 @functools.partial(jax.tree_util.register_dataclass, data_fields=("place",), meta_fields=("size",))
@@ -28,6 +28,8 @@ class Indicators:
     >>> x = Indicators(np.array([1, 0, 1]), 2)
     >>> x @ np.array([5.0, 7.0])
     array([7., 5., 7.])
+    >>> x.sums(np.array([1.0, 2.0, 4.0]))
+    array([2., 5.])
     >>> x[:2].shape, np.asarray(x[1:]).tolist(), x[:, 1].tolist()
     ((2, 2), [[1.0, 0.0], [0.0, 1.0]], [1.0, 0.0, 1.0])
     """
@@ -52,6 +54,10 @@ class Indicators:
         rows, columns = key
         return np.equal.outer(self.place[rows], np.arange(self.size)[columns]).astype(float)
 
+    def sums(self, values: Float[np.ndarray, " n"]) -> Float[np.ndarray, " size"]:
+        """Return the sum of what rows hold by column: the transpose times a vector."""
+        return np.bincount(self.place, values, self.size)
+
     def __array__(self, dtype: Any = None, copy: bool | None = None) -> np.ndarray:
         dense = np.zeros(self.shape, dtype or float)
         dense[np.arange(len(self)), self.place] = 1.0
@@ -65,6 +71,5 @@ def least_squares(x: np.ndarray | Indicators, y: np.ndarray) -> np.ndarray:
     array([3., 5.])
     """
     if isinstance(x, Indicators):
-        size = np.bincount(x.place, minlength=x.size)
-        return np.bincount(x.place, y, x.size) / np.maximum(size, 1)
+        return x.sums(y) / np.maximum(x.sums(np.ones(len(x))), 1)
     return np.linalg.lstsq(x, y, rcond=None)[0]

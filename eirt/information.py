@@ -89,10 +89,10 @@ def uphill(information: Information, gradient: np.ndarray) -> np.ndarray:
         values, vectors = np.linalg.eigh(information)
         values = np.maximum(np.abs(values), LEAST * np.abs(values).max())
         return vectors @ ((vectors.T @ gradient) / values)
-    first = information if isinstance(information, Separable) else information.first
-    raised = first.complete.plus(np.full(len(gradient), LEAST * np.max(first.complete.diagonal)))
-    step = raised.solve(gradient)
-    return gradient / np.max(first.complete.diagonal) if step is None else step
+    complete = (information if isinstance(information, Separable) else information.first).complete
+    largest = np.max(complete.diagonal)
+    step = complete.plus(np.full(len(gradient), LEAST * largest)).solve(gradient)
+    return gradient / largest if step is None else step
 
 
 def updated(information: Information, step: np.ndarray, change: np.ndarray) -> Information:

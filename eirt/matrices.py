@@ -284,14 +284,17 @@ def refuse_collinear(x: np.ndarray | Indicators, names: tuple[str, ...]) -> None
     Raises:
         DataError: naming each such column and what it depends on.
     """
+    found = dependent(x)
+    if not found:
+        return
     x = np.asarray(x)
     empty = [name for name, column in zip(names, x.T, strict=True) if not np.any(column)]
     if empty:
         raise DataError(f"{listing(empty)} is zero in every row; remove it from the formula.")
-    for j in dependent(x)[:1]:
-        weights = np.linalg.lstsq(x[:, :j], x[:, j], rcond=None)[0]
-        partners = [names[i] for i in np.flatnonzero(np.abs(weights) > 1e-8)]
-        raise DataError(
-            f"The column {names[j]!r} is collinear: it is a combination of {listing(partners)}; "
-            "remove one of them from the formula."
-        )
+    j = found[0]
+    weights = np.linalg.lstsq(x[:, :j], x[:, j], rcond=None)[0]
+    partners = [names[i] for i in np.flatnonzero(np.abs(weights) > 1e-8)]
+    raise DataError(
+        f"The column {names[j]!r} is collinear: it is a combination of {listing(partners)}; "
+        "remove one of them from the formula."
+    )

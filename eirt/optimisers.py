@@ -118,12 +118,12 @@ class Newton(Optimiser):
         self, objective: Objective, psi: np.ndarray, report: Progress
     ) -> tuple[np.ndarray, int, bool]:
         """Go to where Newton's decrement is small, by EM steps and then by secants."""
-        iterations, before = 0, np.inf
+        iterations, before, far = 0, np.inf, False
         try:
             terms = objective.quick_terms(psi)
             while iterations < self.max_iterations:
                 step, decrement = newton_step(terms)
-                if decrement > max(NEAR, before / 2):
+                if decrement > max(NEAR, before / 2) and not far:  # else the terms are new
                     terms = objective.quick_terms(psi)
                     step, decrement = newton_step(terms)
                 far, before = decrement > FAR * len(psi), decrement

@@ -13,13 +13,7 @@ from eirt.errors import DataError
 from eirt.factors import constant_within, factor_codes, first_of
 from eirt.formula import variables
 from eirt.indicators import Indicators
-from eirt.matrices import (
-    dependent,
-    design_matrix,
-    refuse_collinear,
-    used_columns,
-    without_intercept,
-)
+from eirt.matrices import design_matrix, refuse_collinear, used_columns, without_intercept
 from eirt.terms import Explained, Term, coefficient_name
 
 if TYPE_CHECKING:
@@ -88,8 +82,7 @@ def build_parts(
         if len(used) < len(names):
             own = own[:, used]
         columns = tuple(names[j] for j in used)
-        if dependent(own):
-            refuse_collinear(own, columns)
+        refuse_collinear(own, columns)
         of = f"|{place + 1}" if explained.parameter == "extra" else f"|{local[place][0]}"
         labels = (
             coefficient_name(explained.label, _without_item(c, item), of if several else "")

@@ -223,8 +223,7 @@ def _least_squares(
     x: np.ndarray | Indicators, y: np.ndarray, weight: np.ndarray, design: Design | None = None
 ) -> np.ndarray:
     if isinstance(x, Indicators):
-        sums = [np.bincount(x.place, each, x.size) for each in (weight, weight * y)]
-        size, products = _total(design, np.stack(sums))
+        size, products = _total(design, np.stack([x.sums(weight), x.sums(weight * y)]))
         return products / size
     weighted = x.T * weight
     gram, products = _total(design, weighted @ x), _total(design, weighted @ y)

@@ -19,6 +19,7 @@ from eirt.effects import EASINESS, Linear
 from eirt.errors import DataError
 from eirt.factors import constant_within
 from eirt.likelihood.incidence import person_data
+from eirt.likelihood.local import localised
 from eirt.model import Cell, Model, Standing, cell_data
 from eirt.separable import Separable
 from eirt.terms import Term
@@ -56,6 +57,11 @@ class ItemParameters(NamedTuple):
     blocks: Float[np.ndarray, "I q q"]
     covariance: Float[np.ndarray, "n n"] | None
     derivative: Float[np.ndarray, "n F"] | None
+
+    @property
+    def values(self) -> Float[np.ndarray, "I q"]:
+        """Easiness, slope and extra parameters of each item, as `blocks` has them."""
+        return np.concatenate([self.easiness[:, None], self.slope[:, None], self.aux], axis=1)
 
 
 def quantile(level: float) -> float:
@@ -218,7 +224,8 @@ def _of_all_items(fit: Fit) -> tuple[np.ndarray, ...]:
 
 def _of_single_items(fit: Fit) -> tuple:
     """Return the same where each item has parameters of its own: nothing is known of pairs."""
-    local = fit.objective.unpenalised.itemwise.local  # type: ignore[attr-defined]
+    local = localised(fit.model, fit.design)
+    assert local is not None
     order = np.argsort(fit.design.cell_item)  # a cell per item, in the order of the data
     places, cells = local.places[order], jax.tree.map(lambda leaf: leaf[order], local.cells)
     found = _each_described(local.model, jnp.asarray(fit.full[places]), cells)

@@ -107,8 +107,7 @@ def _curves(fit: Fit, chosen: np.ndarray, theta: np.ndarray) -> tuple[np.ndarray
     from scipy.special import expit, ndtri
 
     found, response, theta = fit.item_parameters, fit.model.response, theta - ability_origin(fit)
-    parts = [found.easiness[:, None], found.slope[:, None], found.aux]
-    values = np.concatenate(parts, axis=1)[chosen]
+    values = found.values[chosen]
     codes = jnp.arange(float(len(fit.design.labels)))
     likely = jax.vmap(jax.vmap(response.log_prob, (0, None, None)), (None, None, 0))
     there = np.asarray(likely(codes, jnp.zeros(()), jnp.asarray(found.aux[chosen]))) > ABSENT / 2
