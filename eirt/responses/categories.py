@@ -92,11 +92,11 @@ class Cumulative(Categorical):
         absent = _absent(aux)
         predictor = eta + jnp.where(absent, 0.0, aux)
         upper, lower = predictor[above], predictor[below]
-        highest = (category == last) | absent[below]
+        highest = (category > 0) & ((category == last) | absent[below])
         inside = (category > 0) & ~highest
+        outside = link.log_tail(highest, jnp.where(highest, upper, lower))
         middle = _log_interval(link, upper, jnp.where(inside, lower, upper - 1.0))
-        inner = jnp.where(highest, link.log_cdf(upper), middle)
-        found = jnp.where(category == 0, link.log_sf(lower), inner)
+        found = jnp.where(inside, middle, outside)
         return jnp.where((category > 0) & absent[above], ABSENT, found)
 
     def mean(self, eta: Real, aux: Aux) -> Real:
@@ -265,6 +265,6 @@ def _absent(aux: Aux) -> Bool[Array, " steps"]:
 def _log_interval(link: Link, upper: Real, lower: Real) -> Real:
     """Return log{F(upper) - F(lower)}, upper > lower, from the tail that loses fewer digits."""
     left = upper + lower < 0
-    log_big = jnp.where(left, link.log_cdf(upper), link.log_sf(lower))
-    log_small = jnp.where(left, link.log_cdf(lower), link.log_sf(upper))
+    log_big = link.log_tail(left, jnp.where(left, upper, lower))
+    log_small = link.log_tail(left, jnp.where(left, lower, upper))
     return log_big + log1mexp(jnp.maximum(log_big - log_small, 1e-300))

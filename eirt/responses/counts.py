@@ -9,7 +9,7 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 
-from eirt._math import log1mexp, log_rising
+from eirt._math import log1mexp, log_rising, softplus
 from eirt.responses.base import Response, log_start, not_whole
 
 if TYPE_CHECKING:
@@ -103,7 +103,7 @@ class NegativeBinomial(Count):
         size, log_size = aux[0], jnp.log(aux[0])
         ways = log_rising(log_size, y) - jax.scipy.special.gammaln(y + 1.0)
         surplus = eta - log_size
-        return ways - size * jax.nn.softplus(surplus) - y * jax.nn.softplus(-surplus)
+        return ways - size * softplus(surplus) - y * softplus(-surplus)
 
     def sample(self, key: Array, eta: Real, aux: Aux) -> Real:
         first, second = jax.random.split(key)
