@@ -2,13 +2,21 @@
 
 import functools
 import json
+import os
 import pathlib
 
 import jax
 import pytest
 
 import eirt
-from eirt._compiled import READY
+from eirt._compiled import QUICKLY, READY
+
+# Most of what tests compile runs once, on few data: it is not optimised. Processes that tests start
+# compile what they fit as users' do.
+os.environ.setdefault(
+    "XLA_FLAGS", "--xla_cpu_use_fusion_emitters=false --xla_backend_optimization_level=0"
+)
+QUICKLY.clear()
 
 REFERENCE = pathlib.Path(__file__).parent / "reference"
 COLUMNS = {"person": "id", "item": "item", "response": "r2"}
@@ -169,12 +177,3 @@ def lltm(fits):
 def reference():
     """Return a function from a file's name to its golden numbers."""
     return functools.cache(lambda name: json.loads((REFERENCE / f"{name}.json").read_text()))
-
-
-@pytest.fixture(scope="module")
-def quick_compilation():
-    """Optimise little: for modules that spend their time compiling what runs once, on few data."""
-    before = jax.config.read("jax_disable_most_optimizations")
-    jax.config.update("jax_disable_most_optimizations", True)
-    yield
-    jax.config.update("jax_disable_most_optimizations", before)

@@ -11,8 +11,6 @@ from eirt._config import double_precision
 from eirt._math import equispaced_grid
 from eirt.responses import Adjacent, Cumulative, Nominal, Sequential
 
-pytestmark = pytest.mark.usefixtures("quick_compilation")
-
 FEATURES = "resp ~ btype + situ + mode"
 PEERS = {  # of mirt, 121 nodes
     "mirt_graded": ("grm", {}),

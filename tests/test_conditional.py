@@ -16,7 +16,6 @@ from tests.conftest import COLUMNS
 
 CML = eirt.Conditional()
 log_symmetric, score_information = jax.jit(log_symmetric), jax.jit(score_information)
-pytestmark = pytest.mark.usefixtures("quick_compilation")
 
 
 def patterns(n, categories):

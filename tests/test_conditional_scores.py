@@ -7,8 +7,6 @@ from scipy import optimize
 import eirt
 from tests.conftest import COLUMNS
 
-pytestmark = pytest.mark.usefixtures("quick_compilation")
-
 
 def test_scores_agree_with_erm(fits, reference):
     """eRm lists persons without those of extreme scores, whom ML does not place."""

@@ -15,8 +15,6 @@ from eirt.diagnostics.sum_score_fit import expected_shares, own_parameters
 from eirt.scores.answers import answers_of
 from eirt.scores.sums import one_test
 
-pytestmark = pytest.mark.usefixtures("quick_compilation")
-
 MIRT = [("rasch", "rasch"), ("2pl", "pl2")]
 NAMES = {"infit": "infit", "infit_z": "z.infit", "outfit": "outfit", "outfit_z": "z.outfit"}
 

@@ -7,8 +7,6 @@ import pytest
 from eirt._config import double_precision
 from eirt.difficulty import from_easiness, identified, on_scale, rescale, shift, to_easiness
 
-pytestmark = pytest.mark.usefixtures("quick_compilation")
-
 
 @double_precision
 def test_slope_intercept_and_back():

@@ -7,8 +7,6 @@ import pytest
 import eirt
 from tests.conftest import COLUMNS, FEATURES
 
-pytestmark = pytest.mark.usefixtures("quick_compilation")
-
 # exact marginal likelihood (mirt by EM at a fine grid, exact2d.R), or Laplace (galamm)
 LOGLIK = {
     "lltm_2pl": (-4081.9230, 1e-3),

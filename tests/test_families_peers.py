@@ -6,8 +6,6 @@ import pytest
 import eirt
 from tests.conftest import REFERENCE
 
-pytestmark = pytest.mark.usefixtures("quick_compilation")
-
 # family, and the number that glmmTMB gives for its extra parameter, if it has one
 FAMILIES = {
     "poisson": (eirt.Poisson(), {}),

@@ -9,8 +9,6 @@ import eirt
 from eirt.functioning.items import adjusted, ets_class
 from eirt.plots.intervals import draw_intervals
 
-pytestmark = pytest.mark.usefixtures("quick_compilation")
-
 dif_module = sys.modules["eirt.functioning"]  # eirt.dif is the function
 VA = {"person": "id", "item": "item", "response": "r2"}
 WEIGHTS = norm.pdf(np.linspace(-8, 8, 2001)) * 16 / 2000

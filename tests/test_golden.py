@@ -6,8 +6,6 @@ import pytest
 import eirt
 from tests.conftest import COLUMNS
 
-pytestmark = pytest.mark.usefixtures("quick_compilation")
-
 LOGLIK = {
     "rasch": (-4036.90487, 1e-3),
     "1pl": (-4036.90487, 1e-3),

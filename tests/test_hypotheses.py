@@ -10,9 +10,6 @@ from eirt._config import double_precision
 from eirt.samples import of_persons
 from tests.conftest import COLUMNS
 
-pytestmark = pytest.mark.usefixtures("quick_compilation")
-
-
 # ---- covariances -----------------------------------------------------------------------------
 
 

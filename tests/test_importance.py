@@ -3,8 +3,6 @@
 import numpy as np
 import pytest
 
-pytestmark = pytest.mark.usefixtures("quick_compilation")
-
 RECIPE = {
     "null": "nested_null",
     "lltm_error": "nested",

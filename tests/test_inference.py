@@ -10,8 +10,6 @@ from eirt.inference import nested_in
 from eirt.lr_bootstrap import bootstrap_ratios
 from tests.conftest import COLUMNS
 
-pytestmark = pytest.mark.usefixtures("quick_compilation")
-
 
 def test_compare_orders_and_tests(fits):
     table = eirt.compare(fits("2pl"), fits("lltm"), fits("rasch"))

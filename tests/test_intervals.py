@@ -13,9 +13,6 @@ from eirt.refits import anchors_of, on_design
 from eirt.samples import of_persons
 from tests.conftest import COLUMNS, FEATURES
 
-pytestmark = pytest.mark.usefixtures("quick_compilation")
-
-
 # ---- profile likelihood ----------------------------------------------------------------------
 
 

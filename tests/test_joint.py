@@ -6,8 +6,6 @@ import pytest
 
 import eirt
 
-pytestmark = pytest.mark.usefixtures("quick_compilation")
-
 
 @pytest.fixture(scope="module")
 def formats(va):

@@ -30,7 +30,6 @@ from eirt.terms import Explained
 
 N_PERSONS, N_ITEMS = 14, 5
 TESTS = itertools.count(1)
-pytestmark = pytest.mark.usefixtures("quick_compilation")
 
 
 @pytest.fixture(autouse=True)

@@ -9,7 +9,6 @@ from scipy import integrate, special, stats
 
 import eirt
 
-pytestmark = pytest.mark.usefixtures("quick_compilation")
 REFERENCE = pathlib.Path(__file__).parent / "reference"
 GROWTH = "y ~ time + stress_within + stress_between + (1 + time | id)"
 RESIDUAL = {"logit": np.pi**2 / 3, "probit": 1.0, "cloglog": np.pi**2 / 6}

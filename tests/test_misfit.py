@@ -7,8 +7,6 @@ from scipy import special
 
 import eirt
 
-pytestmark = pytest.mark.usefixtures("quick_compilation")
-
 
 def simulated(chance: float) -> pd.DataFrame:
     rng = np.random.default_rng(8)

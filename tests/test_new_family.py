@@ -11,8 +11,6 @@ import pytest
 import eirt
 from eirt.responses import Response
 
-pytestmark = pytest.mark.usefixtures("quick_compilation")
-
 
 @dataclass(frozen=True)
 class Gaussian(Response):

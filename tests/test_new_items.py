@@ -9,8 +9,6 @@ import eirt
 from eirt.forecasts import forecast
 from eirt.refits import with_free_items, without_features
 
-pytestmark = pytest.mark.usefixtures("quick_compilation")
-
 FEATURES = ["btype", "situ", "mode"]
 COLUMNS = {"person": "id", "item": "item", "response": "r2"}
 

@@ -9,8 +9,6 @@ import scipy.stats
 
 import eirt
 
-pytestmark = pytest.mark.usefixtures("quick_compilation")
-
 N, K = 400, 8
 
 

@@ -7,8 +7,6 @@ import pytest
 import eirt
 from eirt.plots import KINDS, Picture
 
-pytestmark = pytest.mark.usefixtures("quick_compilation")
-
 NEW = ["information", "effects", "caterpillar", "features", "persons", "q3", "predictive"]
 
 

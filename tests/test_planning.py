@@ -8,8 +8,6 @@ import scipy.stats
 import eirt
 from eirt.plans import Plan, approximate_power
 
-pytestmark = pytest.mark.usefixtures("quick_compilation")
-
 
 def test_the_approximation_is_regression_where_persons_abound():
     """Then items are observed without error, and power is that of a two-sample t test."""

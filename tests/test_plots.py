@@ -8,8 +8,6 @@ from scipy.stats import norm
 import eirt
 from eirt.plots import Picture, plot
 
-pytestmark = pytest.mark.usefixtures("quick_compilation")
-
 
 @pytest.fixture(scope="module")
 def short():

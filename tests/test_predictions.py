@@ -6,8 +6,6 @@ import pytest
 
 import eirt
 
-pytestmark = pytest.mark.usefixtures("quick_compilation")
-
 
 @pytest.mark.parametrize("name", ["rasch", "2pl", "nested", "nested_person", "latreg_2pl"])
 def test_predictions_at_the_data_equal_those_at_the_same_rows(va, fits, name):

@@ -9,8 +9,6 @@ import eirt
 from eirt.simulation import draw
 from tests.conftest import COLUMNS
 
-pytestmark = pytest.mark.usefixtures("quick_compilation")
-
 
 def of(table, statistic):
     return table[table["statistic"] == statistic].set_index("of")

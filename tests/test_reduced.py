@@ -12,8 +12,6 @@ from eirt.likelihood.testlets import split
 
 from .test_likelihood import BY_ITEM, EXPLAINED, GROUPS, bind, differenced_gradient, small_data
 
-pytestmark = pytest.mark.usefixtures("quick_compilation")
-
 TESTLETS = "(1 | id) + (1 | id:part)"
 CASES = {
     "testlets": (f"~ x + {TESTLETS}", eirt.Quadrature, {}),

@@ -7,8 +7,6 @@ import pytest
 import eirt
 from eirt.report import frame_markdown, frame_text, markdown, text
 
-pytestmark = pytest.mark.usefixtures("quick_compilation")
-
 
 @pytest.fixture(scope="module")
 def graded(va):

@@ -34,8 +34,6 @@ from eirt.responses import (
 )
 from eirt.responses.every import RESPONSES
 
-pytestmark = pytest.mark.usefixtures("quick_compilation")
-
 ETAS = np.array([-3.0, -0.5, 0.0, 0.7, 2.5])
 TASKS = 6.0  # of the families whose trials are a column
 each_family = pytest.mark.parametrize("response", RESPONSES, ids=str)

@@ -6,8 +6,6 @@ import pytest
 import eirt
 from tests.conftest import COLUMNS
 
-pytestmark = pytest.mark.usefixtures("quick_compilation")
-
 
 def test_information_criteria(fits):
     fit = fits("nested")

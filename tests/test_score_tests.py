@@ -8,8 +8,6 @@ import scipy.stats
 import eirt
 from tests.conftest import COLUMNS
 
-pytestmark = pytest.mark.usefixtures("quick_compilation")
-
 
 def test_without_random_effects_it_is_that_of_logistic_regression(va):
     """U' I^-1 U by hand, with all of U and I at the restricted estimates."""

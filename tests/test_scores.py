@@ -9,8 +9,6 @@ import pytest
 import eirt
 from eirt.scores.sums import sum_distribution
 
-pytestmark = pytest.mark.usefixtures("quick_compilation")
-
 
 def test_eap_columns_and_scale(fits):
     table = fits("rasch").persons()

@@ -9,8 +9,6 @@ from eirt.refits import on_design
 from eirt.samples import of_items, of_persons, with_responses
 from tests.test_conditional import CML, simulated
 
-pytestmark = pytest.mark.usefixtures("quick_compilation")
-
 
 def test_median_split_agrees_with_erm(fits, reference):
     test, there = eirt.andersen(fits("rasch_cml")), reference("verbagg_rasch")

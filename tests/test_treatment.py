@@ -5,8 +5,6 @@ from scipy.stats import norm, t
 
 import eirt
 
-pytestmark = pytest.mark.usefixtures("quick_compilation")
-
 TAU, SD, CORRELATION = 0.4, 0.4, 0.5
 N_PERSONS, N_ITEMS = 400, 30
 

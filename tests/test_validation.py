@@ -10,8 +10,6 @@ from scipy.stats import norm
 import eirt
 from eirt.densities import of_new_items, of_new_persons
 
-pytestmark = pytest.mark.usefixtures("quick_compilation")
-
 COLUMNS = {"person": "id", "item": "item", "response": "r2"}
 FORMULA = "~ btype + situ + mode + (1 | item)"
 
