@@ -29,9 +29,12 @@ _T = TypeVar("_T")
 
 READY: dict[Any, Callable] = {}  # executables by function, model and shapes
 # On processors code made in half the time runs as fast: what takes time are products and
-# exponentials, which are quick in any case.
-QUICKLY = {"cpu": {"xla_cpu_use_fusion_emitters": False, "xla_backend_optimization_level": 1}}
+# exponentials, which are quick in any case. What runs once on little is best not optimised at all.
+QUICKLY: dict[str, dict[str, str | bool]] = {
+    "cpu": {"xla_cpu_use_fusion_emitters": False, "xla_backend_optimization_level": "1"}
+}
 PLAIN = (str, int, float, bool, type(None), bytes, np.generic)
+AS_IT_IS: dict[str, str | bool] = {"xla_backend_optimization_level": "0"}
 
 
 class Compiled(Generic[_T]):
@@ -40,16 +43,23 @@ class Compiled(Generic[_T]):
     Inside another traced function, or with arguments whose description is not known to be
     complete (classes from outside eirt), it is what `jax.jit` makes of it.
 
+    Args:
+        function: what to compile.
+        static: places of arguments that are known beforehand.
+        once: whether it runs once on little, so that optimising it takes longer than it saves.
+
     >>> import jax.numpy as jnp
     >>> double = Compiled(lambda times, x: times * x, static=(0,))
     >>> float(double(2, jnp.ones(())))
     2.0
     """
 
-    def __init__(self, function: Callable[..., _T], static: tuple[int, ...] = ()):
+    def __init__(
+        self, function: Callable[..., _T], static: tuple[int, ...] = (), once: bool = False
+    ):
         functools.update_wrapper(self, function)
         self.name = f"{function.__module__}.{function.__qualname__}"
-        self.static = static
+        self.static, self.once = static, once
         self.jitted = jax.jit(function, static_argnums=static)
 
     def __call__(self, *args: Any) -> _T:
@@ -71,16 +81,26 @@ class Compiled(Generic[_T]):
         """Return the executable, compiled only if no process did before and kept it."""
         path = self._path(key)
         if path is None:
-            return _compile(jax.jit(self._flat(key[1], args)).lower(*leaves))
+            return self._compiled(key[1], args, leaves)
         try:
             found = _executables.read(path, _device())
         except Exception:  # not there, written by a process that was killed, or of no use here
             with uncached():
-                found = _compile(jax.jit(self._flat(key[1], args)).lower(*leaves))
+                found = self._compiled(key[1], args, leaves)
             with contextlib.suppress(ValueError, NotImplementedError, OSError):
                 _executables.write(path, found)  # what can be stored is
         _executables.note(path)
         return found
+
+    def _compiled(
+        self, tree: Any, args: tuple, leaves: list[jax.Array | np.ndarray]
+    ) -> jax.stages.Compiled:
+        lowered = jax.jit(self._flat(tree, args)).lower(*leaves)
+        options = QUICKLY.get(_device().platform)
+        try:
+            return lowered.compile(options | AS_IT_IS if options and self.once else options)
+        except jax.errors.JaxRuntimeError:  # this version of XLA has no such options
+            return lowered.compile()
 
     def _flat(self, tree: Any, args: tuple) -> Callable[..., _T]:
         """Return the function of the leaves of its arguments."""
@@ -103,9 +123,9 @@ class Compiled(Generic[_T]):
         return folder / f"{self.name}-{digest[:40]}{_executables.SUFFIX}"
 
 
-def compiled(*static: int) -> Callable[[Callable[..., _T]], Compiled[_T]]:
+def compiled(*static: int, once: bool = False) -> Callable[[Callable[..., _T]], Compiled[_T]]:
     """Compile a function as `jax.jit` would, with the arguments at `static` known beforehand."""
-    return functools.partial(Compiled, static=static)
+    return functools.partial(Compiled, static=static, once=once)
 
 
 def expect(*about: object) -> None:
@@ -140,13 +160,6 @@ def described_fully(thing: object) -> str | None:
     if any(part is None for part in parts):
         return None
     return f"{name}({','.join(part for part in parts if part is not None)})"
-
-
-def _compile(lowered: jax.stages.Lowered) -> jax.stages.Compiled:
-    try:
-        return lowered.compile(QUICKLY.get(_device().platform))
-    except jax.errors.JaxRuntimeError:  # this version of XLA has no such options
-        return lowered.compile()
 
 
 def _concrete(leaf: object, device: jax.Device) -> bool:

@@ -19,7 +19,7 @@ if TYPE_CHECKING:
     from eirt.results import Fit
 
 
-@compiled(0)
+@compiled(0, once=True)
 def _components(block: Covariance, theta: jax.Array) -> tuple[jax.Array, jax.Array]:
     """Return standard deviations, then correlations, of a covariance, and their derivatives."""
 
@@ -32,7 +32,7 @@ def _components(block: Covariance, theta: jax.Array) -> tuple[jax.Array, jax.Arr
     return found(theta), jax.jacfwd(found)(theta)
 
 
-@compiled(0)
+@compiled(0, once=True)
 def _constrained(response: Response, raw: jax.Array) -> tuple[jax.Array, jax.Array]:
     """Return the constrained extra parameters of each set, and their derivatives."""
     return jax.vmap(response.constrain)(raw), jax.vmap(jax.jacfwd(response.constrain))(raw)

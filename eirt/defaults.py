@@ -109,7 +109,7 @@ def _enough_nodes(model: Model, design: Design, start: np.ndarray) -> list[int]:
     return [1 + int(np.ceil(2 * REACH / (SPACING * sd))) for sd in sharpest]
 
 
-@compiled(0)
+@compiled(0, once=True)
 def _told(model: Model, start: Array, data: Data, none: Array, cell: Array, above: Array) -> Array:
     """Return what each response tells of each local effect of its person."""
     cells = cell_parameters(model, start, data, none)

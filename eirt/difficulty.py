@@ -242,7 +242,7 @@ def ability_origin(fit: Fit) -> float:
     return float(difficulty(fit).attrs["ability_mean"])
 
 
-@compiled(0, 1, 2)
+@compiled(0, 1, 2, once=True)
 def _mapped(
     response: Response,
     origin: str,
@@ -292,7 +292,7 @@ def _ability_sd(fit: Fit) -> tuple[float, np.ndarray]:
     return float(sd), np.asarray(derivative) @ fit.select
 
 
-@compiled(0)
+@compiled(0, once=True)
 def _scale(model: Model, full: Array) -> tuple[Array, Array]:
     """Return the sd of the first dimension of ability and its derivative."""
     return jax.value_and_grad(lambda at: model.local_factor(model.unpack(at))[0, 0])(full)

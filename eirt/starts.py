@@ -203,7 +203,7 @@ def marginal(
     return eta / np.maximum(size, 1.0), size
 
 
-@compiled(0)
+@compiled(0, once=True)
 def _start_eta(response: Response, mean: Array) -> Array:
     return response.start_eta(mean)
 

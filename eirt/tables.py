@@ -233,7 +233,7 @@ def _of_single_items(fit: Fit) -> tuple:
     return values, moving @ fit.covariance_of(places) @ moving.swapaxes(1, 2), None, None
 
 
-@compiled(0)
+@compiled(0, once=True)
 def _described(model: Model, full: jax.Array, u: jax.Array, items: Cell) -> tuple[jax.Array, ...]:
     """Return what is told of items, and its derivatives in parameters and global effects."""
 

@@ -52,7 +52,7 @@ class Canonical(NamedTuple):
     group: Int[Array, " persons"] | None
 
 
-@compiled(0)
+@compiled(0, once=True)
 def _at_zero(response: Response, values: Float[Array, " n"]) -> Float[Array, " n"]:
     """Return the log probabilities of responses where the predictor is zero."""
     each = jax.vmap(response.log_prob, (0, None, None))
