@@ -40,8 +40,8 @@ AS_IT_IS: dict[str, str | bool] = {"xla_backend_optimization_level": "0"}
 class Compiled(Generic[_T]):
     """A function compiled for each model and shape, once for all processes.
 
-    Inside another traced function, or with arguments whose description is not known to be
-    complete (classes from outside eirt), it is what `jax.jit` makes of it.
+    Inside another traced function it is what `jax.jit` makes of it; with arguments whose
+    description is not known to be complete (classes from outside eirt) no other process finds it.
 
     Args:
         function: what to compile.
@@ -118,7 +118,15 @@ class Compiled(Generic[_T]):
         described = described_fully(key[0])
         if folder is None or described is None:
             return None
-        about = (self.name, _everything(), _settings(), described, str(key[1]), *map(str, key[2:]))
+        about = (
+            self.name,
+            str(self.once),
+            _everything(),
+            _settings(),
+            described,
+            str(key[1]),
+            *map(str, key[2:]),
+        )
         digest = hashlib.sha256("\n".join(about).encode()).hexdigest()
         return folder / f"{self.name}-{digest[:40]}{_executables.SUFFIX}"
 

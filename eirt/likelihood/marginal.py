@@ -100,8 +100,7 @@ class Sums(NamedTuple):
     persons: tuple[Float[Array, " P"], Float[Array, "P P"], Float[Array, "P P"]] | None
 
 
-@compiled(0, 1)
-def newton_terms(
+def _newton_terms(
     model: Model, how: Assembly, psi: Array, data: Data, who: Persons, grid: Grid
 ) -> tuple[Array, ...]:
     """Return value, gradient, observed and complete information by Louis' identity."""
@@ -130,6 +129,10 @@ def newton_terms(
         moved, bent, known = sums.persons
         gradient, observed, complete = gradient + moved, observed - bent, complete + known
     return sums.value, gradient, (observed + observed.T) / 2, complete
+
+
+newton_terms = compiled(0, 1)(_newton_terms)
+newton_terms_of_few = compiled(0, 1, once=True)(_newton_terms)
 
 
 def _sums(

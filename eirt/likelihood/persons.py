@@ -11,12 +11,13 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 
-from eirt._math import Grid, Tree, over_blocks
+from eirt._math import Grid, Tree
 from eirt.devices import AXIS, Devices
 from eirt.likelihood.sufficient import Canonical, by_person
 
 if TYPE_CHECKING:
     from jax.sharding import PartitionSpec
+    from jaxtyping import Array
 
 CACHED = 2**18  # persons at a time x nodes: what processors keep close
 
@@ -84,6 +85,19 @@ def fetched(who: Any) -> Any:
     return who.who._replace(**who.devices.own(by_person(who.who)))
 
 
+def sample_of(who: Any, every: int) -> Any:
+    """Return one of so many persons that go in blocks, each standing for as many."""
+    if isinstance(who, Spread):
+        return Spread(who.who._replace(every=who.devices.copied(np.int32(every))), who.devices)
+    return who._replace(every=jax.device_put(np.int32(every)))
+
+
+def in_blocks(who: Any, grid: Grid) -> bool:
+    """Return whether sums over persons go in blocks, on each device."""
+    n_devices = len(who.devices.each) if isinstance(who, Spread) else 1
+    return _close(stored(who), grid, n_devices) is not None
+
+
 def over_persons(sums: Callable[[Any], Tree], who: Any, grid: Grid) -> Tree:
     """Return sums over all persons, of as many at a time as processors keep close.
 
@@ -102,13 +116,37 @@ def over_persons(sums: Callable[[Any], Tree], who: Any, grid: Grid) -> Tree:
     if size is None:
         return sums(who)
 
-    def add(total: Tree, part: dict[str, Any]) -> Tree:
-        return jax.tree.map(jnp.add, total, sums(who._replace(**part)))
+    def add(i: Array, total: Tree) -> Tree:
+        return jax.tree.map(jnp.add, total, sums(_block(who, i, size)))
+
+    found = jax.eval_shape(lambda: sums(_block(who, jnp.int32(0), size)))
+    empty = jax.tree.map(lambda leaf: jnp.zeros(leaf.shape), found)  # sums are in double
+    # how many blocks is data: those of a sample compile nothing new
+    blocks = -(-len(who.weight) // (size * who.every))
+    return jax.lax.fori_loop(0, blocks, add, empty)
+
+
+def _block(who: Canonical, i: Array, size: int) -> Canonical:
+    """Return the persons of a block: one next to the other, or one of `every`."""
+    n, each = len(who.weight), jnp.arange(size, dtype=jnp.int32)
+    first = jnp.minimum(i * size, n - size)  # the last ones begin among those before
+    rows = (i * size + each) * who.every
+
+    def together(leaf: Array) -> Array:
+        return jax.lax.dynamic_slice_in_dim(leaf, first, size)
+
+    def apart(leaf: Array) -> Array:
+        return leaf.at[rows].get(mode="clip")
 
     parts = by_person(who)
-    some = who._replace(**jax.tree.map(lambda leaf: leaf[:size], parts))
-    empty = jax.tree.map(lambda leaf: jnp.zeros(leaf.shape), jax.eval_shape(sums, some))
-    return over_blocks(add, empty, parts, size)
+    parts = jax.lax.cond(
+        who.every == 1,
+        lambda: jax.tree.map(together, parts),
+        lambda: jax.tree.map(apart, parts),
+    )
+    own = jnp.where(who.every == 1, first + each >= i * size, rows < n)
+    weight = parts["weight"] * jnp.where(own, who.every, 0).astype(parts["weight"].dtype)
+    return who._replace(**parts | {"weight": weight})
 
 
 def each_person(of: Callable[[Any], Tree], who: Any, grid: Grid) -> Tree:
@@ -125,11 +163,11 @@ def each_person(of: Callable[[Any], Tree], who: Any, grid: Grid) -> Tree:
     return jax.tree.map(lambda leaf: leaf.reshape(n, *leaf.shape[2:]), found)
 
 
-def _close(who: Any, grid: Grid) -> int | None:
+def _close(who: Any, grid: Grid, n_devices: int = 1) -> int | None:
     """Return how many persons at a time are kept close, a divisor if there is one; None for all."""
     if not isinstance(who, Canonical):
         return None
-    n, most = len(who.weight), max(CACHED // len(grid.log_weights), 1)
+    n, most = len(who.weight) // n_devices, max(CACHED // len(grid.log_weights), 1)
     if n <= 2 * most:
         return None
     return next((size for size in range(most, most // 4, -1) if n % size == 0), most)

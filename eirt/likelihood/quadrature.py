@@ -19,8 +19,16 @@ from eirt.likelihood.cells import Data
 from eirt.likelihood.incidence import Dense, incidence, nearly_complete, thinned
 from eirt.likelihood.itemwise import itemwise
 from eirt.likelihood.marginal import Persons
-from eirt.likelihood.persons import fetched, lightened, of_process, placed, stored
-from eirt.likelihood.sufficient import Canonical, sampled
+from eirt.likelihood.persons import (
+    fetched,
+    in_blocks,
+    lightened,
+    of_process,
+    placed,
+    sample_of,
+    stored,
+)
+from eirt.likelihood.sufficient import Canonical, still_vary
 from eirt.likelihood.table import (
     MAX_NODES,
     WIDER,
@@ -38,6 +46,7 @@ MOST_SAMPLED = 0.25  # of all persons: else the information of all is as good
 SPARED = 8  # of a sample whose maximum is found first, everybody stands for so many
 LEAST_REHEARSED = 4000  # persons in it, fewer where WORTH_IT is less than persons x parameters
 WORTH_IT = 5_000_000
+FEW = 100_000  # persons x nodes
 MANY = 300  # parameters between which products of responses take longest
 
 
@@ -126,8 +135,15 @@ class QuadratureObjective(Objective):
         full = self.restriction.full(psi)
         if self.itemwise is not None:
             return self.itemwise.terms(full, self.whole, self.grid)
-        value, *rest = marginal.newton_terms(self.model, self.how, full, self.whole, who, self.grid)
+        terms = marginal.newton_terms_of_few if self._few else marginal.newton_terms
+        value, *rest = terms(self.model, self.how, full, self.whole, who, self.grid)
         return Terms(float(value), *(self.restriction.collect(np.asarray(x)) for x in rest))
+
+    @property
+    def _few(self) -> bool:
+        """Whether to compile takes longer than to run, whatever is optimised."""
+        exponentials = len(self.design.persons) * len(self.grid.log_weights)
+        return self.canonical and exponentials < FEW and self.design.devices is None
 
     @property
     def quick(self) -> bool:
@@ -189,10 +205,11 @@ class QuadratureObjective(Objective):
         """One of SPARED persons of a table, standing for all, if these are so many."""
         size = len(self.restriction.source)
         least = max(size, min(LEAST_REHEARSED, WORTH_IT // (SPARED * size)))
-        if len(stored(self.who).weight) < SPARED * least:
+        every = int(stored(self.who).every) * SPARED
+        if len(stored(self.who).weight) < every * least or not in_blocks(self.who, self.grid):
             return None
-        sample = sampled(fetched(self.who), SPARED, self.design.devices)
-        return None if sample is None else self._placed(sample)
+        asked = still_vary(fetched(self.who), every, self.design.devices)
+        return sample_of(self.who, every) if asked else None
 
     def moments(self, psi: np.ndarray) -> Moments:
         full, who = self.restriction.full(psi), of_process(self.who)

@@ -41,6 +41,7 @@ class Canonical(NamedTuple):
         person: covariates of each person.
         group: which of these each person of the data is; more than there are persons, maybe. None
             where each is one.
+        every: one of so many is counted in sums by blocks, and stands for as many.
     """
 
     y: Shaped[Array, "N C"]
@@ -50,6 +51,7 @@ class Canonical(NamedTuple):
     weight: Float[Array, " N"]
     person: Person
     group: Int[Array, " persons"] | None
+    every: Int[Array, ""]
 
 
 @compiled(0, once=True)
@@ -112,6 +114,7 @@ def canonical_incidence(model: Model, design: Design) -> Canonical:
         weight,
         jax.tree.map(lambda leaf: padded(leaf[first]), person),
         None if group is None else np.pad(group, (0, rounded_up(n) - n)),
+        np.int32(1),
     )
 
 
@@ -142,14 +145,14 @@ def _alike(model: Model, design: Design, person: Person) -> np.ndarray | None:
     return combine(pd.DataFrame(dict(enumerate(columns))), range(len(columns)))
 
 
-def sampled(who: Canonical, every: int, devices: Devices | None = None) -> Canonical | None:
-    """Return every so manieth person, standing for as many, if responses of all cells still vary.
+def still_vary(who: Canonical, every: int, devices: Devices | None = None) -> bool:
+    """Return whether responses of all cells vary among every so manieth person.
 
     What nobody is known to have answered otherwise has no maximum.
 
     Args:
         who: the persons of this process.
-        every: for how many each stands.
+        every: how many persons there are for one that is asked.
         devices: those with all persons, if they are several.
     """
     own = jax.tree.map(lambda leaf: np.asarray(leaf)[::every], by_person(who))
@@ -160,12 +163,10 @@ def sampled(who: Canonical, every: int, devices: Devices | None = None) -> Canon
         others = there & (own["y"][:, cell] != base)
         counts[:, cell] = np.count_nonzero(others), np.count_nonzero(there)
     others, size = counts if devices is None else devices.total(counts)
-    if np.any(np.minimum(others, size - others) < FEW):
-        return None
-    return who._replace(**own | {"weight": own["weight"] * every})
+    return bool(np.all(np.minimum(others, size - others) >= FEW))
 
 
 def by_person(who: NamedTuple) -> dict[str, Any]:
     """Return the arrays of an incidence that have a row for each person."""
-    shared = ("base", "group", "rows_of_cell")
+    shared = ("base", "group", "every", "rows_of_cell")
     return {name: leaf for name, leaf in who._asdict().items() if name not in shared}
