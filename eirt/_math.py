@@ -269,19 +269,18 @@ def over_blocks(
     return add(total, jax.tree.map(lambda leaf: leaf[whole:], parts)) if whole < n else total
 
 
-def squared(x: Float[Array, "n p"]) -> Float[Array, "p p"]:
-    """Return x'x, of which little more than half is multiplied out.
+def symmetric_product(x: Float[Array, "n p"], y: Float[Array, "n p"]) -> Float[Array, "p p"]:
+    """Return x'y, known to be symmetric, of which little more than half is multiplied out.
 
-    >>> bool(jnp.allclose(squared(jnp.ones((2, 3))), 2.0))
+    >>> bool(jnp.allclose(symmetric_product(jnp.ones((2, 3)), jnp.ones((2, 3))), 2.0))
     True
     """
     p = x.shape[1]
     if p < SMALL:
-        return x.T @ x
-    left, right = x[:, : p // 2], x[:, p // 2 :]
-    across = left.T @ right
-    upper = jnp.concatenate([squared(left), across], axis=1)
-    return jnp.concatenate([upper, jnp.concatenate([across.T, squared(right)], axis=1)])
+        return x.T @ y
+    across = x[:, : p // 2].T @ y[:, p // 2 :]
+    first, last = (symmetric_product(x[:, part], y[:, part]) for part in np.s_[: p // 2, p // 2 :])
+    return jnp.block([[first, across], [across.T, last]])
 
 
 def inverse(matrix: np.ndarray) -> np.ndarray | None:

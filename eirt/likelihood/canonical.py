@@ -16,7 +16,7 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 
-from eirt._math import Grid, over_blocks, rounded_up
+from eirt._math import Grid, over_blocks, rounded_up, symmetric_product
 from eirt.design import Design
 from eirt.likelihood.ability import node_statistics
 from eirt.likelihood.carry import Carry, Direct
@@ -185,7 +185,7 @@ def _with_responses(
         empty = empty.at[:, :, :, 1 + b].add(-jnp.moveaxis(cross, 0, 2))
         for c in range(d):
             covariance = weights @ (x[:, b] * x[:, c]) - mean[:, b] * mean[:, c]
-            both = (weighted * covariance[:, None]).T @ who.y
+            both = symmetric_product(weighted * covariance[:, None], who.y)
             empty = empty.at[:, 1 + b, :, 1 + c].add(both)
     return empty.reshape(n_cells * m, n_cells * m)
 

@@ -114,7 +114,9 @@ class QuadratureObjective(Objective):
         self.whole = self.here if design.devices is None else design.devices.copied(self.here)
 
     def value_and_grad(self, psi: np.ndarray) -> tuple[float, np.ndarray]:
-        return self._value_and_grad(psi, self.who)
+        value, gradient = self._value_and_grad(psi, self.who)
+        self.known = psi, value
+        return value, gradient
 
     def _value_and_grad(self, psi: np.ndarray, who: Persons) -> tuple[float, np.ndarray]:
         full = self.restriction.full(psi)

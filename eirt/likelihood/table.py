@@ -14,7 +14,7 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 
-from eirt._math import Grid, over_blocks, rounded_up, squared
+from eirt._math import Grid, over_blocks, rounded_up, symmetric_product
 from eirt.design import Design
 from eirt.likelihood.ability import node_statistics, partition
 from eirt.likelihood.canonical import (
@@ -247,7 +247,8 @@ def _projected(
         if move is not None:
             own = node_statistics(grid, move.shape[1])
             scores = scores + jnp.einsum("nqk,ks,nsp->nqp", v, own, move)
-        return total + squared(scores.reshape(-1, scores.shape[-1])).astype(w.dtype)
+        rows = scores.reshape(-1, scores.shape[-1])
+        return total + symmetric_product(rows, rows).astype(w.dtype)
 
     size = len(carry.flat) if between_cells else carry.size
     empty = jnp.zeros((size, size), weights.dtype)
