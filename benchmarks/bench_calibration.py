@@ -114,7 +114,8 @@ def fitted(name, y, folder, times):
     script = folder / "fit.py"
     body = BODIES["2pl" if y.max() == 1 else "graded"][name]
     script.write_text(FIT.format(file=repr(str(folder / "y.npy")), body=body, times=times))
-    process = run([sys.executable, str(script)])
+    with tempfile.TemporaryDirectory() as cache:  # the first fit finds nothing compiled
+        process = run([sys.executable, str(script)], EIRT_CACHE_DIR=cache)
     found = json.loads(process.out.splitlines()[-1])
     a, b = np.array(found["a"]), np.array(found["b"]).reshape(y.shape[1], -1)
     (first, _), (last, last_cpu) = found["taken"][0], found["taken"][-1]

@@ -14,7 +14,7 @@ from pathlib import Path
 from timing import machine, report, run, save
 
 N_ITEMS = 50
-CAP = 9 * 2**29  # bytes of data, reserved ones included, for the largest table
+CAP = 4 * 2**30  # bytes of data, reserved ones included, for the largest table
 
 SIMULATE = """
 import numpy as np
