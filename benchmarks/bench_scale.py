@@ -256,8 +256,10 @@ def main():
         n = largest // 20
         items = (20, 50) if asked.quick else (20, 50, 100, 200, 500)
         results["Time against items"] = [fitted(folder, "2PL", n, size) for size in items]
-        size = (400, 3000, 300) if asked.quick else (3000, 20_000, 633)
-        results["Few answers to each of many items"] = [sparse(folder, *size)]
+        sizes = [(3000, 20_000, 633), (20_000, 2000, 40)]  # many items; a bank, and many persons
+        if asked.quick:
+            sizes = [(400, 3000, 300)]
+        results["Few answers to each of many items"] = [sparse(folder, *size) for size in sizes]
         if asked.parquet:
             results["Parquet in capped memory"] = [streamed(folder, 10 * largest)]
         sizes = [(1000, 30)]

@@ -283,19 +283,6 @@ def symmetric_product(x: Float[Array, "n p"], y: Float[Array, "n p"]) -> Float[A
     return jnp.block([[first, across], [across.T, last]])
 
 
-def inverse(matrix: np.ndarray) -> np.ndarray | None:
-    """Return the inverse of a matrix, if it is positive definite.
-
-    >>> inverse(np.array([[4.0]])).tolist(), inverse(np.array([[-1.0]]))
-    ([[0.25]], None)
-    """
-    try:
-        half = np.linalg.inv(np.linalg.cholesky(matrix))
-    except np.linalg.LinAlgError:
-        return None
-    return half.T @ half
-
-
 def spread(jacobian: np.ndarray, covariance: np.ndarray) -> np.ndarray:
     """Return the diagonal of J V J', the variances of functions by the delta method.
 

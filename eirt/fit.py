@@ -7,7 +7,7 @@ from collections.abc import Mapping
 import numpy as np
 
 from eirt._config import calm_linear_algebra, double_precision
-from eirt._math import inverse
+from eirt._positive import inverse
 from eirt.certificate import Certificate
 from eirt.covariances import Standard
 from eirt.defaults import default_likelihood

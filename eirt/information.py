@@ -7,7 +7,8 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from eirt._math import inverse
+from eirt import _positive
+from eirt._positive import LARGE, Factored, inverse
 from eirt.errors import DataError
 from eirt.separable import Separable
 
@@ -29,7 +30,7 @@ class Secants:
     Source: Nocedal & Wright (2006), algorithm 7.4.
     """
 
-    first: Separable
+    first: Separable | Factored
     steps: tuple[Float[np.ndarray, " n"], ...] = ()
     changes: tuple[Float[np.ndarray, " n"], ...] = ()
 
@@ -70,6 +71,8 @@ def solved(information: Information, vector: np.ndarray) -> np.ndarray | None:
     """
     if not isinstance(information, np.ndarray):
         return information.solve(vector)
+    if len(information) > LARGE:
+        return Factored(information).solve(vector)
     try:
         np.linalg.cholesky(information)  # only to know whether it is positive definite
     except np.linalg.LinAlgError:
@@ -85,11 +88,15 @@ def uphill(information: Information, gradient: np.ndarray) -> np.ndarray:
     >>> uphill(np.diag([4.0, -2.0]), np.ones(2)).tolist()
     [0.25, 0.5]
     """
+    if isinstance(information, Secants) and isinstance(information.first, Factored):
+        information = information.first.matrix
     if isinstance(information, np.ndarray):
         values, vectors = np.linalg.eigh(information)
         values = np.maximum(np.abs(values), LEAST * np.abs(values).max())
         return vectors @ ((vectors.T @ gradient) / values)
-    complete = (information if isinstance(information, Separable) else information.first).complete
+    first = information.first if isinstance(information, Secants) else information
+    assert isinstance(first, Separable)
+    complete = first.complete
     largest = np.max(complete.diagonal)
     step = complete.plus(np.full(len(gradient), LEAST * largest)).solve(gradient)
     return gradient / largest if step is None else step
@@ -103,6 +110,8 @@ def updated(information: Information, step: np.ndarray, change: np.ndarray) -> I
     >>> updated(np.eye(1), np.ones(1), np.full(1, 3.0)).tolist()
     [[3.0]]
     """
+    if isinstance(information, np.ndarray) and len(information) > LARGE:
+        return Secants(Factored(information), (step,), (change,))
     if isinstance(information, Separable):
         return Secants(information, (step,), (change,))
     if isinstance(information, Secants):
@@ -139,6 +148,8 @@ def smallest_eigenvalue(information: np.ndarray | Separable) -> float:
         return float("nan")
     if isinstance(information, Separable):
         return information.smallest_eigenvalue
+    if len(information) > LARGE and (large := Factored(information)).factor is not None:
+        return _positive.smallest_eigenvalue(np.diagonal(information), large.solve)
     scale = np.sqrt(np.maximum(np.diagonal(information), 1e-300))
     return float(np.linalg.eigvalsh(information / np.outer(scale, scale)).min(initial=1.0))
 

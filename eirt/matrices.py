@@ -18,7 +18,7 @@ if TYPE_CHECKING:
     import pandas as pd
     from jaxtyping import Int
 
-MANY = 1000  # columns of one factor beyond which they are not stored
+MANY = 300  # columns of one factor beyond which they are not stored
 # transforms whose value at a row depends on the other rows: built on all rows, not on cells
 _STATEFUL = re.compile(r"\b(center|scale|standardize|poly|bs|cs|cr|cc|lag)\s*\(")
 _ONE_FACTOR = re.compile(r"\s*0\s*\+\s*(?:`([^`]+)`|([A-Za-z_]\w*))\s*")
@@ -126,7 +126,7 @@ def many_levels(text: str, frame: pd.DataFrame) -> Levels | None:
     >>> import pandas as pd
     >>> many = pd.DataFrame({"item": np.arange(3 * MANY).astype(str)})
     >>> len(many_levels("0 + `item`", many).levels), many_levels("0 + item", many[:9]) is None
-    (3000, True)
+    (900, True)
     """
     import pandas as pd
 

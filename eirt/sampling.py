@@ -11,7 +11,7 @@ import jax.numpy as jnp
 import numpy as np
 
 from eirt._config import double_precision
-from eirt._math import inverse
+from eirt._positive import inverse
 from eirt.errors import ConvergenceWarning, warn_caller
 from eirt.likelihood.incidence import person_data
 from eirt.likelihood.prior import Prior, prior_places

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any, Self
 
 import numpy as np
 
+from eirt._positive import smallest_eigenvalue
 from eirt.errors import DataError
 
 if TYPE_CHECKING:
@@ -116,18 +117,7 @@ class Separable:
         """The smallest eigenvalue of the information scaled to unit diagonal."""
         if self._factored is None:
             return -1.0
-        from scipy.sparse.linalg import LinearOperator, eigsh
-
-        scale = np.sqrt(np.maximum(self.diagonal, 1e-300))
-
-        def inverse(vector: np.ndarray) -> np.ndarray:
-            found = self.solve(scale * vector.ravel())
-            assert found is not None
-            return scale * found
-
-        operator: Any = LinearOperator((self.n, self.n), matvec=inverse, dtype=float)
-        start = np.random.default_rng(0).standard_normal(self.n)
-        return 1.0 / float(eigsh(operator, 1, tol=1e-3, v0=start, return_eigenvectors=False)[0])
+        return smallest_eigenvalue(self.diagonal, self.solve)
 
     def covariance_of(self, places: Int[np.ndarray, "sets k"]) -> Float[np.ndarray, "sets k k"]:
         """Return what I^-1 holds of sets of parameters, each of one item and what items share.

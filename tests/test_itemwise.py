@@ -6,7 +6,7 @@ import pytest
 from scipy.special import expit
 
 import eirt
-from eirt import matrices
+from eirt import _positive, information, matrices
 from eirt.likelihood import itemwise
 
 EASY = {"easiness": eirt.Normal(0, 2)}
@@ -36,6 +36,9 @@ CASES = {
         answers(30, 90, 0.8, categories=3),
         {"priors": PRIORS, "family": eirt.Cumulative(), "by_item": True, "unused": "close"},
     ),
+    # more persons than parameters
+    "bank": (eirt.two_pl, answers(400, 60, 0.3), {"priors": PRIORS}),
+    "bank, one slope": (eirt.one_pl, answers(400, 60, 0.3), {"priors": EASY}),
 }
 
 
@@ -45,7 +48,10 @@ def both(request):
     door, data, options = CASES[request.param]
     with pytest.MonkeyPatch.context() as patch:
         together = door(data, extreme="keep", **options)
-        patch.setattr(itemwise, "TOGETHER", 10)
+        for constant, value in {"TOGETHER": 10, "SPARED": 0, "LONG": 0}.items():
+            patch.setattr(itemwise, constant, value)
+        for module in (_positive, information):
+            patch.setattr(module, "LARGE", 50)
         patch.setattr(matrices, "MANY", 20)
         apart = door(data, extreme="keep", **options)
         yield apart, together
@@ -54,6 +60,8 @@ def both(request):
 def test_the_maximum_is_the_same(both):
     apart, together = both
     assert apart.objective.unpenalised.itemwise and not together.objective.unpenalised.itemwise
+    many = len(apart.design.persons) == 400
+    assert apart.objective.unpenalised.itemwise.together == many
     assert apart.names == together.names
     np.testing.assert_allclose(apart.psi, together.psi, atol=1e-6)
     assert apart.loglik == pytest.approx(together.loglik, abs=1e-5)
@@ -88,6 +96,14 @@ def test_what_follows_from_it_is_the_same(both):
     assert str(apart).splitlines()[0] == str(together).splitlines()[0]
 
 
+def test_scores_of_persons_are_those_of_tables(both):
+    apart, together = both
+    if apart.objective.unpenalised.itemwise.together:
+        found, expected = (fit.covariance("sandwich") for fit in both)
+        sd = np.sqrt(np.diag(expected))
+        np.testing.assert_allclose(found / np.outer(sd, sd), expected / np.outer(sd, sd), atol=1e-3)
+
+
 def test_it_is_saved_and_read(both, tmp_path):
     apart, _ = both
     apart.save(tmp_path / "fit.eirt")
@@ -107,6 +123,8 @@ def test_gradients_are_those_of_differences(both):
 
 def test_what_a_table_of_parameters_would_take_is_said(both, monkeypatch):
     apart, _ = both
+    if apart.objective.unpenalised.itemwise.together:
+        pytest.skip("there is one")
     monkeypatch.setattr("eirt.information.MOST_TOGETHER", 10)
     for name in ("vcov", "free_covariance"):
         apart.__dict__.pop(name, None)

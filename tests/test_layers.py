@@ -18,7 +18,7 @@ FILES = sorted(path.relative_to(ROOT).as_posix() for path in ROOT.rglob("*.py"))
 MAX_LINES = 330
 
 ORDER = [
-    "_imports _math _modes _symmetric _config _executables errors progress",
+    "_imports _math _modes _positive _symmetric _config _executables errors progress",
     "_compiled devices",
     "links covariances factors indicators observations reading separable",
     "responses effects formula matrices frames information",

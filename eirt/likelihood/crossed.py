@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from eirt._math import inverse
+from eirt._positive import inverse
 from eirt.design import Design
 from eirt.likelihood import outer
 from eirt.likelihood.base import Likelihood, Moments, Objective, antithetic_normals

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, NamedTuple
 import jax
 import jax.numpy as jnp
 import numpy as np
+import scipy.sparse
 
 from eirt._compiled import compiled
 from eirt._math import Grid, rounded_up
@@ -26,7 +27,10 @@ if TYPE_CHECKING:
     from jaxtyping import Array, Float
 
 LEFT_OUT = 1e-5  # of the posterior variance of a score, in the information
-TOGETHER = 3000  # parameters of which there is a matrix
+TOGETHER = 3000  # parameters of whose information there is a matrix, where persons are fewer
+MOST_TOGETHER = 10_000  # and where they are more
+SPARED = 100  # products of tables for one of what items have in common, which takes longer
+LONG = 1e10  # products
 ELEMENTS = 2**19  # items at a time x answers x functions x nodes
 
 
@@ -136,6 +140,7 @@ class Itemwise:
         restriction: which parameters are free; none of them tied.
         degree: of the polynomials on which posterior covariances are projected.
         who: who answered what, by person.
+        together: whether there is a matrix of all parameters, as persons are more than these.
     """
 
     def __init__(
@@ -146,7 +151,9 @@ class Itemwise:
         restriction: Restriction,
         degree: int,
         who: Padded,
+        together: bool,
     ):
+        self.together = together
         self.model, self.local, self.n_persons = model, local, len(design.persons)
         self.who = jax.device_put(who)
         self.answered = answered(design, len(who.weight))
@@ -177,6 +184,10 @@ class Itemwise:
         complete = moves[:, :, None] * complete * moves[:, None, :]
         own = list(self.local.own)
         shared = [k for k in self.local.shared if self.free[0, k] >= 0]
+        if self.together:
+            value, gradient = float(found.value), self._gradient(score)
+            safe = self._joined(complete)
+            return Terms(value, gradient, safe - self._lost(loads), safe)
         information = Separable(
             self.size,
             self.free[:, own],
@@ -189,6 +200,23 @@ class Itemwise:
             self._by_person(loads[..., shared]),
         )
         return Terms(float(found.value), self._gradient(score), information, information.complete)
+
+    def _joined(self, blocks: Float[np.ndarray, "C L L"]) -> Float[np.ndarray, "F F"]:
+        """Return the matrix of all free parameters of what each item's have."""
+        matrix = np.zeros((self.size, self.size))
+        np.add.at(matrix, (self.free[:, :, None], self.free[:, None, :]), blocks)
+        return matrix
+
+    def _lost(self, loads: Float[np.ndarray, "C A q L"]) -> Float[np.ndarray, "F F"]:
+        """Return the sum of squares of loads: of few of all pairs of items for each person."""
+        functions, person = loads.shape[2], np.asarray(self.answered.person)
+        row = person[:, :, None] * functions + np.arange(functions)
+        there = np.broadcast_to((person < self.n_persons)[:, :, None, None], loads.shape)
+        row = np.broadcast_to(row[..., None], loads.shape)[there]
+        column = np.broadcast_to(self.free[:, None, None, :], loads.shape)[there]
+        shape = functions * self.n_persons, self.size
+        by_person = scipy.sparse.csr_array((loads[there], (row, column % self.size)), shape)
+        return (by_person.T @ by_person).toarray()
 
     def cut(self, psi: np.ndarray, step: np.ndarray) -> np.ndarray:
         """Return the step, that of each item cut to where it doubles a parameter, or adds one.
@@ -228,18 +256,25 @@ class Itemwise:
 def itemwise(model: Model, design: Design, restriction: Restriction) -> Itemwise | None:
     """Return how to sum item by item, where items are so many that this is the way.
 
-    There items have too many parameters for a matrix of them, and persons are fewer.
+    There items have too many parameters for a matrix of them, and persons are fewer; or they are
+    answered by few of many persons, so that most products of tables would be of zeros.
     """
-    size = sum(model.sizes)
-    if size <= TOGETHER or design.devices is not None:
+    size, source = sum(model.sizes), np.asarray(restriction.source)
+    tied = len(np.unique(source[source >= 0])) < np.sum(source >= 0)
+    local = None if tied or design.devices is not None else localised(model, design)
+    if local is None:
         return None
     degree = enough(design.n_obs / design.n_persons, model.dimension, LEFT_OUT)
-    functions = len(powers_up_to(model.dimension, degree))
-    source = np.asarray(restriction.source)
-    tied = len(np.unique(source[source >= 0])) < np.sum(source >= 0)
-    local = None if tied else localised(model, design)
-    if local is None or functions * design.n_persons >= size:
+    rows = len(powers_up_to(model.dimension, degree)) * design.n_persons
+    together = rows >= size
+    if together:
+        products = float(rows) * size**2
+        answers = np.asarray(design.observations.lengths, float)
+        pairs = float(rows * np.mean((answers * local.places.shape[1]) ** 2))
+        if size > MOST_TOGETHER or products < max(LONG, SPARED * pairs):
+            return None
+    elif size <= TOGETHER:
         return None
     who = incidence(design, dense=False, size=rounded_up(design.n_persons))
     assert isinstance(who, Padded)
-    return Itemwise(model, local, design, restriction, degree, who)
+    return Itemwise(model, local, design, restriction, degree, who, together)

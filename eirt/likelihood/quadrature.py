@@ -220,7 +220,7 @@ class QuadratureObjective(Objective):
         return Moments(mean, covariance, np.zeros(0), np.zeros((0, 0)))
 
     def person_scores(self, psi: np.ndarray) -> np.ndarray:
-        if self.itemwise is not None:
+        if self.itemwise is not None and not self.itemwise.together:
             raise ValueError(
                 f"{self.design.n_persons} persons cannot tell the covariance of {len(psi)} "
                 "parameters: keep that of the observed information, fit.items and fit.fixed."
