@@ -27,6 +27,7 @@ if TYPE_CHECKING:
 
     Expected = Callable[[Array, Array], Array]  # of the response, given eta and extra parameters
 
+ELEMENTS = 2**26  # rows at a time x columns
 SCALES = ("probability", "response", "categories", "logit", "link", "odds")
 
 
@@ -67,7 +68,18 @@ def predict(
         raise ValueError(f"No scale {scale!r}; there are {', '.join(SCALES)}.")
     if effects not in ("conditional", "average", "zero"):
         raise ValueError(f"No effects {effects!r}; there are 'conditional', 'average', 'zero'.")
-    rows = rows_at(fit, new, grouped=effects == "conditional")
+    frame = None if new is None else to_pandas(new)
+    n = fit.design.n_obs if frame is None else len(frame)
+    size = max(ELEMENTS // max(len(fit.design.x_names), 1), 1)
+    some = [slice(begin, begin + size) for begin in range(0, max(n, 1), size)]
+    return np.concatenate([_predicted(fit, frame, part, scale, effects) for part in some])
+
+
+def _predicted(
+    fit: Fit, frame: pd.DataFrame | None, some: slice, scale: str, effects: str
+) -> np.ndarray:
+    """Return predictions of some rows."""
+    rows = rows_at(fit, frame, grouped=effects == "conditional", some=some)
     if scale in ("link", "logit", "odds"):
         eta = np.asarray(spread_at(fit, rows, effects == "conditional")[0].location)
         return np.exp(eta) if scale == "odds" else eta
@@ -108,19 +120,19 @@ class Rows(NamedTuple):
     effects: Float[Array, "n D"]
 
 
-def rows_at(fit: Fit, new: Any, grouped: bool) -> Rows:
-    """Return the rows to predict, at the data or at new rows.
+def rows_at(fit: Fit, new: Any, grouped: bool, some: slice = slice(None)) -> Rows:
+    """Return the rows to predict, or some of them, at the data or at new rows.
 
     Grouping factors are asked for only where their estimated effects are used.
     """
     design = fit.design
     if new is None:
-        cell = design.obs_cell
+        cell, who = design.obs_cell[some], design.obs_person[some]
         cells = jax.tree.map(lambda leaf: leaf[cell], cell_data(design))
-        person = jax.tree.map(lambda leaf: leaf[design.obs_person], person_data(design))
-        known = levels_at(fit, None) if grouped else _unknown(design, design.n_obs)
-        return _with_effects(fit, cells, person, known)
-    frame = to_pandas(new)
+        person = jax.tree.map(lambda leaf: leaf[who], person_data(design))
+        known = [level[some] for level in levels_at(fit, None)] if grouped else None
+        return _with_effects(fit, cells, person, known or _unknown(design, len(cell)))
+    frame = to_pandas(new).iloc[some]
     fixed = [name for part in design.asked for name in variables(part.formula.fixed)]
     effects = [name for term in design.terms for name in variables(term.asked.effects)]
     given = list(fit.model.response.given)

@@ -16,6 +16,15 @@ def test_predictions_at_the_data_equal_those_at_the_same_rows(va, fits, name):
         np.testing.assert_allclose(here[:50], there, atol=1e-12)
 
 
+def test_some_rows_at_a_time_change_nothing(va, fits, monkeypatch):
+    fit, new = fits("latreg_2pl"), va.iloc[100:150]
+    whole = [fit.predict(), fit.predict(new)]
+    monkeypatch.setattr("eirt.predictions.ELEMENTS", 600)
+    parts = [fit.predict(), fit.predict(new)]
+    for found, expected in zip(parts, whole, strict=True):
+        np.testing.assert_allclose(found, expected, rtol=1e-12)
+
+
 def test_scales(fits):
     fit = fits("nested")
     p = fit.predict()
