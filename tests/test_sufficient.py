@@ -6,6 +6,7 @@ import pandas as pd
 import pytest
 
 import eirt
+from eirt import matrices
 from eirt._config import double_precision
 from eirt.likelihood import quadrature
 from eirt.likelihood.persons import CACHED
@@ -66,6 +67,21 @@ def test_samples_lead_where_items_are_many(monkeypatch):
     # the information is built where a ten-millionth of log-likelihood is left to gain
     np.testing.assert_allclose(other.vcov, one.vcov, rtol=1e-4, atol=1e-7)
     assert other.certificate.decrement < 1e-10
+
+
+@pytest.mark.parametrize("door", [eirt.two_pl, eirt.rasch])
+def test_informations_of_many_items_are_carried_to_the_few_parameters_of_each(door, monkeypatch):
+    data = _simulated(600)
+    one = door(data, wide=True)
+    for module in (matrices, quadrature):
+        monkeypatch.setattr(module, "MANY", 5)
+    other = door(data, wide=True)
+    assert one.objective.places is None and other.objective.places is not None
+    psi = one.psi + 0.1
+    found, expected = (double_precision(fit.objective.newton_terms)(psi) for fit in (other, one))
+    for own, straight in zip(found, expected, strict=True):
+        np.testing.assert_allclose(own, straight, rtol=1e-10, atol=1e-8)
+    pd.testing.assert_frame_equal(other.items, one.items, rtol=1e-6)
 
 
 def test_moments_of_each_person_are_found_in_blocks(large):

@@ -12,7 +12,7 @@ from eirt._compiled import compiled
 from eirt._math import Grid
 from eirt.likelihood.ability import node_statistics, partition
 from eirt.likelihood.canonical import Louis
-from eirt.likelihood.carry import Direct, Uncarried
+from eirt.likelihood.carry import Direct, Local, Uncarried
 from eirt.likelihood.cells import Data, cell_parameters, flatten, on_common_scale, person_prior
 from eirt.likelihood.incidence import Dense
 from eirt.likelihood.persons import Spread, each_person, over_persons, stored
@@ -28,7 +28,7 @@ from eirt.likelihood.table import (
 from eirt.model import Model
 
 if TYPE_CHECKING:
-    from jaxtyping import Array, Float
+    from jaxtyping import Array, Float, Int
 
 Persons = Incidence | Spread
 
@@ -101,9 +101,25 @@ class Sums(NamedTuple):
 
 
 def _newton_terms(
-    model: Model, how: Assembly, psi: Array, data: Data, who: Persons, grid: Grid
+    model: Model,
+    how: Assembly,
+    psi: Array,
+    data: Data,
+    who: Persons,
+    grid: Grid,
+    places: Int[Array, "C q"] | None,
 ) -> tuple[Array, ...]:
-    """Return value, gradient, observed and complete information by Louis' identity."""
+    """Return value, gradient, observed and complete information by Louis' identity.
+
+    Args:
+        model: the model.
+        how: how to sum.
+        psi: free parameters.
+        data: the data.
+        who: the persons.
+        grid: the nodes.
+        places: those that move each cell, where they are known to be few of many.
+    """
 
     def flat_cells(free: Array) -> Array:
         expanded = data.restriction.expand(free)
@@ -116,7 +132,11 @@ def _newton_terms(
     sums = over_persons(lambda some: _sums(model, how, psi, within, data, some, grid), who, grid)
     complete, lost = sums.louis.complete, sums.louis.lost
     if later:
-        complete, lost = carry.blocks(complete), carry.pairs(lost)
+        few: Direct | Local = carry
+        if places is not None:
+            own = jnp.take_along_axis(carry.jacobian, places[:, None, :], axis=2)
+            few = Local(own, places, carry.size)
+        complete, lost = few.blocks(complete), few.pairs(lost)
 
     def linearised(free: Array) -> Array:
         """Parameters of cells, weighted by their scores."""

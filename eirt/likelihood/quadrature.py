@@ -18,6 +18,7 @@ from eirt.likelihood.canonical import Assembly
 from eirt.likelihood.cells import Data
 from eirt.likelihood.incidence import Dense, incidence, nearly_complete, thinned
 from eirt.likelihood.itemwise import itemwise
+from eirt.likelihood.local import localised
 from eirt.likelihood.marginal import Persons
 from eirt.likelihood.persons import (
     fetched,
@@ -138,8 +139,16 @@ class QuadratureObjective(Objective):
         if self.itemwise is not None:
             return self.itemwise.terms(full, self.whole, self.grid)
         terms = marginal.newton_terms_of_few if self._few else marginal.newton_terms
-        value, *rest = terms(self.model, self.how, full, self.whole, who, self.grid)
+        value, *rest = terms(self.model, self.how, full, self.whole, who, self.grid, self.places)
         return Terms(float(value), *(self.restriction.collect(np.asarray(x)) for x in rest))
+
+    @functools.cached_property
+    def places(self) -> np.ndarray | None:
+        """Which parameters move each cell, where these are few of many."""
+        if not self.canonical or sum(self.model.sizes) < MANY or self.design.devices is not None:
+            return None
+        local = localised(self.model, self.design)
+        return None if local is None else local.places.astype(np.int32)
 
     @property
     def _few(self) -> bool:
