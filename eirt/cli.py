@@ -43,6 +43,7 @@ Extreme = Literal["error", "drop", "keep"]
 Progress = Annotated[bool | None, typer.Option(help="Print iterations.", show_default="if long")]
 Out = Annotated[Path | None, typer.Option(help="Folder for tables and plots; made if absent.")]
 
+DEVICE = "cpu, gpu or tpu; all spreads persons over all there are."
 FORMULA = (
     "Features of items with --model lltm: '~ x + (1 | item)'. Without --model a mixed model: "
     "'resp ~ x + (1 | id) + (1 | item)'."
@@ -110,6 +111,7 @@ def fit_file(
     missing: Annotated[Missing, typer.Option(help="Rows with missing covariates.")] = "error",
     duplicates: Annotated[Duplicates, typer.Option(help="Repeated person-item rows.")] = "error",
     extreme: Annotated[Extreme, typer.Option(help=EXTREME)] = "error",
+    device: Annotated[str | None, typer.Option(help=DEVICE)] = None,
     progress: Progress = None,
     out: Out = None,
 ) -> None:
@@ -126,6 +128,7 @@ def fit_file(
         "likelihood": _likelihood(likelihood, nodes),
         "priors": {"easiness": eirt.Normal(0, 3)} if extreme == "keep" else {},
         "progress": progress,
+        "device": device,
     }
     with _errors(ValueError, OSError, ImportError):
         frame = _read(file, _labels(given))

@@ -88,6 +88,7 @@ def test_writes_tables_and_plots(rasch):
     [
         (("wide.csv", "--wide", "--model", "2pl"), -2466.653),
         (("long.parquet", "--model", "1pl"), RASCH),
+        (("long.csv", "--model", "rasch", "--device", "cpu"), RASCH),
     ],
 )
 def test_same_data_any_way(folder, tmp_path, arguments, loglik):
@@ -190,6 +191,7 @@ def test_wrong_options(folder, arguments, message):
         ("long.csv", ("--model", "rasch", "--response", "rep"), "Did you mean 'resp'?"),
         ("long.csv", ("--model", "rasch", "--person", "late", "--item", "item"), "repeat a person"),
         ("long.csv", ("--model", "rasch", "--reference", "9"), "not a level of 'resp'"),
+        ("long.csv", ("--model", "rasch", "--device", "xpu"), "No device 'xpu'"),
         ("long.csv", ("--formula", "resp ~ lat + (1 | id)"), "Did you mean 'late'?"),
         ("long.csv", ("--formula", "resp ~ (late + (1 | id)"), "brackets"),
         ("long.csv", ("--model", "lltm", "--formula", "resp ~ late"), "no left-hand side"),
