@@ -13,6 +13,7 @@ import scipy.sparse
 from eirt._compiled import compiled
 from eirt._math import Grid, rounded_up
 from eirt.design import Design
+from eirt.information import MOST_TOGETHER
 from eirt.likelihood.base import Terms
 from eirt.likelihood.cells import Data, derivatives_at
 from eirt.likelihood.incidence import Padded, incidence
@@ -28,7 +29,6 @@ if TYPE_CHECKING:
 
 LEFT_OUT = 1e-5  # of the posterior variance of a score, in the information
 TOGETHER = 3000  # parameters of whose information there is a matrix, where persons are fewer
-MOST_TOGETHER = 10_000  # and where they are more
 SPARED = 100  # products of tables for one of what items have in common, which takes longer
 LONG = 1e10  # products
 ELEMENTS = 2**19  # items at a time x answers x functions x nodes
