@@ -33,8 +33,8 @@ READY: dict[Any, Callable] = {}  # executables by function, model and shapes
 QUICKLY: dict[str, dict[str, str | bool]] = {
     "cpu": {"xla_cpu_use_fusion_emitters": False, "xla_backend_optimization_level": "1"}
 }
-PLAIN = (str, int, float, bool, type(None), bytes, np.generic)
 AS_IT_IS: dict[str, str | bool] = {"xla_backend_optimization_level": "0"}
+PLAIN = (str, int, float, bool, type(None), bytes, np.generic)
 
 
 class Compiled(Generic[_T]):
@@ -81,20 +81,21 @@ class Compiled(Generic[_T]):
         """Return the executable, compiled only if no process did before and kept it."""
         path = self._path(key)
         if path is None:
-            return self._compiled(key[1], args, leaves)
+            return self._compile(key[1], args, leaves)
         try:
             found = _executables.read(path, _device())
         except Exception:  # not there, written by a process that was killed, or of no use here
             with uncached():
-                found = self._compiled(key[1], args, leaves)
+                found = self._compile(key[1], args, leaves)
             with contextlib.suppress(ValueError, NotImplementedError, OSError):
                 _executables.write(path, found)  # what can be stored is
         _executables.note(path)
         return found
 
-    def _compiled(
+    def _compile(
         self, tree: Any, args: tuple, leaves: list[jax.Array | np.ndarray]
     ) -> jax.stages.Compiled:
+        """Return a new executable, made with the options of this kind of device."""
         lowered = jax.jit(self._flat(tree, args)).lower(*leaves)
         options = QUICKLY.get(_device().platform)
         try:

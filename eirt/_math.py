@@ -17,6 +17,21 @@ Tree = TypeVar("Tree")
 SMALL = 256  # matrices whose halves are not worth a product of their own
 UNROLLED = 4  # matrices so small are factored and solved by plain arithmetic
 BY_ROWS = 64  # and those up to here row by row: a library has to be found and read first
+# log(1 + e) = z P(z^2) with z = e / (2 + e): interpolated at Chebyshev points of 0 <= z^2 <= 1/9
+LOG1P = (
+    2.0,
+    0.6666666666666669,
+    0.3999999999999287,
+    0.28571428572622926,
+    0.22222222119103674,
+    0.18181823422495252,
+    0.1538444706045997,
+    0.13336876815743837,
+    0.11715274668110426,
+    0.10976616637947494,
+    0.06980390498332432,
+    0.16488285931389568,
+)
 
 
 class Grid(NamedTuple):
@@ -40,23 +55,6 @@ def on_host(kind: Callable[..., Tree], *leaves: Any) -> Tree:
     array([0.])
     """
     return kind(*leaves)
-
-
-# log(1 + e) = z P(z^2) with z = e / (2 + e): interpolated at Chebyshev points of 0 <= z^2 <= 1/9
-LOG1P = (
-    2.0,
-    0.6666666666666669,
-    0.3999999999999287,
-    0.28571428572622926,
-    0.22222222119103674,
-    0.18181823422495252,
-    0.1538444706045997,
-    0.13336876815743837,
-    0.11715274668110426,
-    0.10976616637947494,
-    0.06980390498332432,
-    0.16488285931389568,
-)
 
 
 @jax.custom_jvp

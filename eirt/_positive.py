@@ -55,8 +55,10 @@ def inverse(matrix: np.ndarray) -> np.ndarray | None:
         from scipy.linalg import lapack
 
         factor, failed = lapack.dpotrf(matrix, lower=True)
+        if failed:
+            return None
         found = np.tril(lapack.dpotri(factor, lower=True)[0])
-        return None if failed else found + np.tril(found, -1).T
+        return found + np.tril(found, -1).T
     try:
         half = np.linalg.inv(np.linalg.cholesky(matrix))
     except np.linalg.LinAlgError:
@@ -64,7 +66,7 @@ def inverse(matrix: np.ndarray) -> np.ndarray | None:
     return half.T @ half
 
 
-def smallest_eigenvalue(
+def smallest_scaled_eigenvalue(
     diagonal: np.ndarray, solve: Callable[[np.ndarray], np.ndarray | None]
 ) -> float:
     """Return the smallest eigenvalue of a positive definite matrix scaled to unit diagonal.
@@ -73,7 +75,8 @@ def smallest_eigenvalue(
         diagonal: that of the matrix.
         solve: divides a vector by the matrix.
 
-    >>> round(smallest_eigenvalue(np.arange(1.0, 9.0), lambda x: x / np.arange(1.0, 9.0)), 6)
+    >>> d = np.arange(1.0, 9.0)
+    >>> round(smallest_scaled_eigenvalue(d, lambda x: x / d), 6)
     1.0
     """
     from scipy.sparse.linalg import LinearOperator, eigsh

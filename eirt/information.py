@@ -7,8 +7,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from eirt import _positive
-from eirt._positive import LARGE, Factored, inverse
+from eirt._positive import LARGE, Factored, inverse, smallest_scaled_eigenvalue
 from eirt.errors import DataError
 from eirt.separable import Separable
 
@@ -88,14 +87,13 @@ def uphill(information: Information, gradient: np.ndarray) -> np.ndarray:
     >>> uphill(np.diag([4.0, -2.0]), np.ones(2)).tolist()
     [0.25, 0.5]
     """
-    if isinstance(information, Secants) and isinstance(information.first, Factored):
-        information = information.first.matrix
-    if isinstance(information, np.ndarray):
-        values, vectors = np.linalg.eigh(information)
+    first = information.first if isinstance(information, Secants) else information
+    if isinstance(first, Factored):
+        first = first.matrix
+    if isinstance(first, np.ndarray):
+        values, vectors = np.linalg.eigh(first)
         values = np.maximum(np.abs(values), LEAST * np.abs(values).max())
         return vectors @ ((vectors.T @ gradient) / values)
-    first = information.first if isinstance(information, Secants) else information
-    assert isinstance(first, Separable)
     complete = first.complete
     largest = np.max(complete.diagonal)
     step = complete.plus(np.full(len(gradient), LEAST * largest)).solve(gradient)
@@ -149,7 +147,7 @@ def smallest_eigenvalue(information: np.ndarray | Separable) -> float:
     if isinstance(information, Separable):
         return information.smallest_eigenvalue
     if len(information) > LARGE and (large := Factored(information)).factor is not None:
-        return _positive.smallest_eigenvalue(np.diagonal(information), large.solve)
+        return smallest_scaled_eigenvalue(np.diagonal(information), large.solve)
     scale = np.sqrt(np.maximum(np.diagonal(information), 1e-300))
     return float(np.linalg.eigvalsh(information / np.outer(scale, scale)).min(initial=1.0))
 

@@ -16,6 +16,7 @@ from eirt.design import Design
 from eirt.factors import level_codes
 from eirt.formula import require_variables, variables
 from eirt.frames import to_pandas
+from eirt.indicators import Indicators
 from eirt.likelihood.incidence import person_data
 from eirt.matrices import model_columns
 from eirt.model import Cell, CellParameters, Person, cell_data
@@ -70,7 +71,8 @@ def predict(
         raise ValueError(f"No effects {effects!r}; there are 'conditional', 'average', 'zero'.")
     frame = None if new is None else to_pandas(new)
     n = fit.design.n_obs if frame is None else len(frame)
-    size = max(ELEMENTS // max(len(fit.design.x_names), 1), 1)
+    stored = frame is not None or not isinstance(fit.design.x, Indicators)
+    size = max(ELEMENTS // max(len(fit.design.x_names), 1), 1) if stored else ELEMENTS
     some = [slice(begin, begin + size) for begin in range(0, max(n, 1), size)]
     return np.concatenate([_predicted(fit, frame, part, scale, effects) for part in some])
 

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any, Self
 
 import numpy as np
 
-from eirt._positive import smallest_eigenvalue
+from eirt._positive import smallest_scaled_eigenvalue
 from eirt.errors import DataError
 
 if TYPE_CHECKING:
@@ -117,7 +117,7 @@ class Separable:
         """The smallest eigenvalue of the information scaled to unit diagonal."""
         if self._factored is None:
             return -1.0
-        return smallest_eigenvalue(self.diagonal, self.solve)
+        return smallest_scaled_eigenvalue(self.diagonal, self.solve)
 
     def covariance_of(self, places: Int[np.ndarray, "sets k"]) -> Float[np.ndarray, "sets k k"]:
         """Return what I^-1 holds of sets of parameters, each of one item and what items share.

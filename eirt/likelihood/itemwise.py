@@ -8,7 +8,6 @@ from typing import TYPE_CHECKING, NamedTuple
 import jax
 import jax.numpy as jnp
 import numpy as np
-import scipy.sparse
 
 from eirt._compiled import compiled
 from eirt._math import Grid, rounded_up
@@ -182,12 +181,12 @@ class Itemwise:
         moves = (self.free >= 0) * 1.0
         loads = loads * moves[:, None, None, :]
         complete = moves[:, :, None] * complete * moves[:, None, :]
-        own = list(self.local.own)
-        shared = [k for k in self.local.shared if self.free[0, k] >= 0]
+        value, gradient = float(found.value), self._gradient(score)
         if self.together:
-            value, gradient = float(found.value), self._gradient(score)
             safe = self._joined(complete)
             return Terms(value, gradient, safe - self._lost(loads), safe)
+        own = list(self.local.own)
+        shared = [k for k in self.local.shared if self.free[0, k] >= 0]
         information = Separable(
             self.size,
             self.free[:, own],
@@ -199,7 +198,7 @@ class Itemwise:
             loads[..., own],
             self._by_person(loads[..., shared]),
         )
-        return Terms(float(found.value), self._gradient(score), information, information.complete)
+        return Terms(value, gradient, information, information.complete)
 
     def _joined(self, blocks: Float[np.ndarray, "C L L"]) -> Float[np.ndarray, "F F"]:
         """Return the matrix of all free parameters of what each item's have."""
@@ -209,6 +208,8 @@ class Itemwise:
 
     def _lost(self, loads: Float[np.ndarray, "C A q L"]) -> Float[np.ndarray, "F F"]:
         """Return the sum of squares of loads: of few of all pairs of items for each person."""
+        import scipy.sparse
+
         functions, person = loads.shape[2], np.asarray(self.answered.person)
         row = person[:, :, None] * functions + np.arange(functions)
         there = np.broadcast_to((person < self.n_persons)[:, :, None, None], loads.shape)
@@ -259,21 +260,21 @@ def itemwise(model: Model, design: Design, restriction: Restriction) -> Itemwise
     There items have too many parameters for a matrix of them, and persons are fewer; or they are
     answered by few of many persons, so that most products of tables would be of zeros.
     """
-    size, source = sum(model.sizes), np.asarray(restriction.source)
+    size = sum(model.sizes)
+    degree = enough(design.n_obs / design.n_persons, model.dimension, LEFT_OUT)
+    rows = len(powers_up_to(model.dimension, degree)) * design.n_persons
+    together, products = rows >= size, float(rows) * size**2
+    if together and (products < LONG or size > MOST_TOGETHER):
+        return None
+    if not together and size <= TOGETHER:
+        return None
+    source = np.asarray(restriction.source)
     tied = len(np.unique(source[source >= 0])) < np.sum(source >= 0)
     local = None if tied or design.devices is not None else localised(model, design)
     if local is None:
         return None
-    degree = enough(design.n_obs / design.n_persons, model.dimension, LEFT_OUT)
-    rows = len(powers_up_to(model.dimension, degree)) * design.n_persons
-    together = rows >= size
-    if together:
-        products = float(rows) * size**2
-        answers = np.asarray(design.observations.lengths, float)
-        pairs = float(rows * np.mean((answers * local.places.shape[1]) ** 2))
-        if size > MOST_TOGETHER or products < max(LONG, SPARED * pairs):
-            return None
-    elif size <= TOGETHER:
+    moved = np.asarray(design.observations.lengths, float) * local.places.shape[1]
+    if together and products < SPARED * rows * np.mean(moved**2):
         return None
     who = incidence(design, dense=False, size=rounded_up(design.n_persons))
     assert isinstance(who, Padded)
