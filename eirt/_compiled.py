@@ -97,11 +97,14 @@ class Compiled(Generic[_T]):
     ) -> jax.stages.Compiled:
         """Return a new executable, made with the options of this kind of device."""
         lowered = jax.jit(self._flat(tree, args)).lower(*leaves)
-        options = QUICKLY.get(_device().platform)
         try:
-            return lowered.compile(options | AS_IT_IS if options and self.once else options)
+            return lowered.compile(self._options())
         except jax.errors.JaxRuntimeError:  # this version of XLA has no such options
             return lowered.compile()
+
+    def _options(self) -> dict[str, str | bool] | None:
+        options = QUICKLY.get(_device().platform)
+        return options | AS_IT_IS if options and self.once else options
 
     def _flat(self, tree: Any, args: tuple) -> Callable[..., _T]:
         """Return the function of the leaves of its arguments."""
@@ -121,7 +124,7 @@ class Compiled(Generic[_T]):
             return None
         about = (
             self.name,
-            str(self.once),
+            str(self._options()),
             _everything(),
             _settings(),
             described,

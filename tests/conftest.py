@@ -16,6 +16,7 @@ from eirt._compiled import QUICKLY, READY
 os.environ.setdefault(
     "XLA_FLAGS", "--xla_cpu_use_fusion_emitters=false --xla_backend_optimization_level=0"
 )
+FOR_USERS = dict(QUICKLY)
 QUICKLY.clear()
 
 REFERENCE = pathlib.Path(__file__).parent / "reference"
@@ -177,3 +178,13 @@ def lltm(fits):
 def reference():
     """Return a function from a file's name to its golden numbers."""
     return functools.cache(lambda name: json.loads((REFERENCE / f"{name}.json").read_text()))
+
+
+@pytest.fixture
+def compiled_as_for_users(monkeypatch):
+    """Compile as users' processes do."""
+    for platform, options in FOR_USERS.items():
+        monkeypatch.setitem(QUICKLY, platform, options)
+    READY.clear()
+    yield
+    READY.clear()
